@@ -1,0 +1,111 @@
+"""The course itself: its chapters as a map, and whether this machine is ready for them.
+
+Introduced in chapter 00.
+"""
+
+import os
+import platform
+import time
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+
+from aelib import datasets
+
+NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A chapter's place on the map: `after` names the chapter it builds on, `adds` what it adds to that one."""
+
+    number: str
+    title: str
+    adds: str
+    after: str | None
+    place: tuple[float, float]  # column and row, rows count downwards
+
+    @property
+    def present(self) -> bool:
+        """Whether the chapter's notebook is there."""
+        return any(NOTEBOOKS.glob(f"{self.number}_*.ipynb"))
+
+
+CHAPTERS = (
+    Chapter("01", "Linear", "copy through a\nnarrow layer", None, (0, 2)),
+    Chapter("02", "Stacked", "depth and a\nnonlinearity", "01", (1.2, 2)),
+    Chapter("03", "Layer by layer", "one layer at a time", "02", (0.3, 0.2)),
+    Chapter("04", "Convolutional", "neighbouring pixels", "02", (1.5, 0.2)),
+    Chapter("05", "Recurrent", "order in time", "02", (2.7, 0.2)),
+    Chapter("06", "Denoising", "noise on the input", "02", (0.6, 3.8)),
+    Chapter("07", "Sparse", "few active units", "02", (1.8, 3.8)),
+    Chapter("08", "Sampling", "the decoder alone", "02", (2.5, 2)),
+    Chapter("09", "Variational", "a prior on the code", "08", (3.8, 1.2)),
+    Chapter("10", "beta-VAE", "pressure on the code", "09", (5.1, 1.2)),
+    Chapter("11", "GAN", "a critic for\nthe decoder", "08", (3.8, 2.8)),
+    Chapter("12", "DCGAN", "convolutions", "11", (5.1, 2.8)),
+    Chapter("13", "Conditional", "a choice of class", "12", (5.1, 4)),
+)
+
+
+def draw_map() -> plt.Figure:
+    """The chapters as boxes, an arrow from each to those that build on it; chapters to come have dashed outlines."""
+    figure, axis = plt.subplots(figsize=(11.5, 4.8))
+    boxes = {}
+    for chapter in CHAPTERS:
+        edge, fill = ("C0", "#DCEBF5") if chapter.present else ("0.6", "white")
+        style = {"boxstyle": "round,pad=0.45", "fc": fill, "ec": edge, "ls": "-" if chapter.present else "--"}
+        text = f"$\\bf{{{chapter.number}}}$ {chapter.title}\n+ {chapter.adds}"
+        node = axis.text(*chapter.place, text, ha="center", va="center", fontsize=9.5, bbox=style)
+        boxes[chapter.number] = node.get_bbox_patch()
+    for chapter in CHAPTERS:
+        if chapter.after:
+            ends = {"patchA": boxes[chapter.after], "patchB": boxes[chapter.number]}
+            start = next(other.place for other in CHAPTERS if other.number == chapter.after)
+            axis.annotate("", chapter.place, start, arrowprops={"arrowstyle": "-|>", "color": "0.5", **ends})
+    axis.set(xlim=(-0.5, 5.7), ylim=(4.5, -0.3))
+    axis.axis("off")
+    axis.set_title("Each chapter adds one thing (+) to the one its arrow comes from")
+    return figure
+
+
+def readiness() -> str:
+    """A table: versions, cores, speed, data sets found. It names no path of the machine."""
+    rows = [("Python", platform.python_version()), ("backend of Keras", keras.backend.backend())]
+    rows += [(name, metadata.version(name)) for name in ("keras", "tensorflow", "numpy", "scikit-learn", "matplotlib")]
+    rows += [
+        ("processor cores", f"{os.cpu_count()}"),
+        ("matrix products", f"{_speed():.0f} billion operations a second"),
+    ]
+    rows += [(f"data set {name!r}", where) for name, where in _data_found().items()]
+    width = max(len(name) for name, _ in rows)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def _data_found() -> dict[str, str]:
+    folder, cache = datasets.data_folder(), datasets.download_cache()
+    found = {"digits": "ships with the course, no network needed"}
+    for name in datasets.DOWNLOADABLE:
+        if (folder / name).is_dir():
+            found[name] = "in the data folder"
+        elif any(path.exists() for path in datasets.cached_files(name, cache)):
+            found[name] = "downloaded before"
+        else:
+            found[name] = "not here; would be downloaded when asked for"
+    own = sorted(path.name for path in folder.glob("*/") if path.name not in datasets.KNOWN)
+    return found | dict.fromkeys(own, "your own, in the data folder")
+
+
+def _speed(size: int = 1500) -> float:
+    """Billions of floating-point operations a second in a product of two square matrices, best of three."""
+    matrix = np.ones((size, size), "float32")
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        matrix @ matrix
+        seconds.append(time.perf_counter() - started)
+    return 2e-9 * size**3 / min(seconds)

@@ -1,0 +1,182 @@
+"""Dense autoencoders: the `Autoencoder` model, and the builders of chapters 01 and 02."""
+
+import copy
+import inspect
+import math
+import numbers
+from collections.abc import Iterable
+
+import keras
+import numpy as np
+
+from aelib.layers import FourierExpansion, TransposedDense
+
+
+@keras.saving.register_keras_serializable("aelib")
+class Autoencoder(keras.Model):
+    """An encoder followed by a decoder; both are `keras.Model`s and survive saving and loading.
+
+    Maps images `(n, height, width, 1)` to reconstructions of the same shape. `compile` and `fit` are Keras's own.
+    """
+
+    def __init__(self, encoder: keras.Model, decoder: keras.Model, **kwargs):
+        super().__init__(**kwargs)
+        self.encoder = encoder
+        self.decoder = decoder
+        self.build(encoder.input_shape)
+
+    def call(self, inputs, training=None):
+        return self.decoder(self.encoder(inputs, training=training), training=training)
+
+    def build(self, input_shape):
+        self.built = True  # encoder and decoder are built by their builders
+
+    def get_config(self):
+        parts = {part: keras.saving.serialize_keras_object(getattr(self, part)) for part in ("encoder", "decoder")}
+        return {**super().get_config(), **parts}
+
+    @classmethod
+    def from_config(cls, config):
+        encoder = keras.saving.deserialize_keras_object(config["encoder"])
+        decoder = copy.deepcopy(config["decoder"])
+        # A layer that holds another layer would get a copy of it: hand it the encoder's own, so that it stays tied.
+        for layer in decoder["config"]["layers"]:
+            if layer["class_name"] == TransposedDense.__name__:
+                layer["config"]["dense"] = encoder.get_layer(layer["config"]["dense"]["config"]["name"])
+        decoder = keras.saving.deserialize_keras_object(decoder)
+        return cls(**{**config, "encoder": encoder, "decoder": decoder})
+
+
+def linear_autoencoder(input_shape, code_size: int, *, mean=None, tied: bool = False) -> Autoencoder:
+    """`z = W(x − μ)`, `x̂ = V z + μ`, with V = Wᵀ if `tied`. Introduced in chapter 01 (Baldi & Hornik 1989).
+
+    `input_shape`: `(height, width, 1)`. `mean`: μ, of that shape; without it nothing is centred, and nothing has a
+    bias. Encoder: images to `(n, code_size)`. Decoder: back. Raises `ValueError` for impossible sizes.
+    """
+    check_sizes(input_shape, code_size)
+    pixels = math.prod(input_shape)
+    mean = np.zeros(pixels) if mean is None else flat_mean(mean, input_shape)
+    to_code = keras.layers.Dense(code_size, use_bias=False, name="code")
+    x = inputs = keras.Input(input_shape)
+    x = keras.layers.Flatten()(x)
+    x = keras.layers.Normalization(mean=mean, variance=np.ones(pixels), name="centre")(x)
+    encoder = keras.Model(inputs, to_code(x), name="encoder")
+
+    x = codes = keras.Input((code_size,))
+    if tied:
+        x = TransposedDense(to_code, use_bias=False, name="pixels")(x)
+    else:
+        x = keras.layers.Dense(pixels, use_bias=False, name="pixels")(x)
+    x = keras.layers.Normalization(mean=mean, variance=np.ones(pixels), invert=True, name="uncentre")(x)
+    decoder = keras.Model(codes, keras.layers.Reshape(input_shape)(x), name="decoder")
+    return Autoencoder(encoder, decoder)
+
+
+def stacked_autoencoder(
+    input_shape,
+    hidden,
+    code_size: int,
+    *,
+    activation="gelu",
+    code_activation=None,
+    output_activation="sigmoid",
+    kernel_initializer="he_normal",
+    mean=None,
+    tied: bool = False,
+) -> Autoencoder:
+    """Dense layers down to the code and, mirrored, up again. Introduced in chapter 02 (Hinton & Salakhutdinov 2006).
+
+    `input_shape`: `(height, width, 1)`. `hidden`: units of the encoder's hidden layers, `(1000, 500, 250)` say; the
+    decoder has the same in reverse. Encoder: images to codes `(n, code_size)`. Decoder: codes to images. `mean`: the
+    mean training image; the untrained network then answers with it, instead of having to learn it first. With `tied`
+    every kernel of the decoder is the transpose of the encoder's. Raises `ValueError` for impossible sizes.
+    """
+    check_sizes(input_shape, code_size, *hidden)
+    down = [keras.layers.Dense(u, activation, kernel_initializer=kernel_initializer) for u in hidden]
+    down.append(keras.layers.Dense(code_size, code_activation, kernel_initializer=kernel_initializer, name="code"))
+    x = inputs = keras.Input(input_shape)
+    x = keras.layers.Flatten()(x)
+    for layer in down:
+        x = layer(x)
+    encoder = keras.Model(inputs, x, name="encoder")
+
+    x = codes = keras.Input((code_size,))
+    for layer, units in zip(reversed(down), [*reversed(hidden), math.prod(input_shape)], strict=True):
+        to = output_activation if layer is down[0] else activation
+        if tied:
+            x = TransposedDense(layer, to)(x)
+        else:
+            x = keras.layers.Dense(units, to, kernel_initializer=kernel_initializer)(x)
+    decoder = keras.Model(codes, keras.layers.Reshape(input_shape)(x), name="decoder")
+    if mean is not None:
+        start_at(decoder.layers[-2], flat_mean(mean, input_shape))
+    return Autoencoder(encoder, decoder)
+
+
+def one_neuron_autoencoder(input_shape, frequencies: int = 512) -> Autoencoder:
+    """A code of one number, `tanh(w·x + b)` with random w that is never trained, and a decoder that can memorize.
+
+    The decoder expands the number into sines and cosines and is linear from there (as logistic regression is, up to
+    the sigmoid). Introduced in chapter 02 as a warning. Raises `ValueError` for impossible sizes.
+    """
+    check_sizes(input_shape, 1)
+    neuron = keras.layers.Dense(1, "tanh", trainable=False, name="code")
+    inputs = keras.Input(input_shape)
+    encoder = keras.Model(inputs, neuron(keras.layers.Flatten()(inputs)), name="encoder")
+
+    codes = keras.Input((1,))
+    x = FourierExpansion(frequencies)(codes)
+    x = keras.layers.Dense(math.prod(input_shape), "sigmoid")(x)
+    decoder = keras.Model(codes, keras.layers.Reshape(input_shape)(x), name="decoder")
+    return Autoencoder(encoder, decoder)
+
+
+def start_at(layer, mean) -> None:
+    """Set the bias of an output layer so that its output starts at `mean`, one number a unit.
+
+    The layer's activation is the identity or the sigmoid; the mean is kept 0.01 away from 0 and 1
+    for the latter.
+    """
+    if layer.activation is keras.activations.sigmoid:
+        mean = np.clip(mean, 0.01, 0.99)
+        mean = np.log(mean / (1 - mean))
+    layer.bias.assign(mean)
+
+
+def check_sizes(input_shape, *units) -> None:
+    """Raise `ValueError` unless `input_shape` is an image's and every number of units is a positive integer."""
+    shape = tuple(input_shape) if isinstance(input_shape, Iterable) else input_shape
+    if not isinstance(shape, tuple) or len(shape) != 3 or shape[2] != 1 or not all(map(_is_count, shape)):
+        raise ValueError(f"input_shape is {shape}: expected (height, width, 1), as in data.image_shape")
+    if not all(map(_is_count, units)):
+        raise ValueError(f"code size and units are {units}: every layer needs a whole number of units, at least 1")
+
+
+def _is_count(size) -> bool:
+    return isinstance(size, numbers.Integral) and size > 0
+
+
+def flat_mean(mean, input_shape) -> np.ndarray:
+    """The mean image as one row of pixels; `ValueError` if it has another number of them than the images."""
+    pixels = math.prod(input_shape)
+    if np.size(mean) != pixels:
+        raise ValueError(f"mean has {np.size(mean)} values, an image of {tuple(input_shape)} has {pixels} pixels")
+    return np.reshape(mean, pixels)
+
+
+def describe(autoencoder: Autoencoder) -> str:
+    """The layers of encoder and decoder, a line each: sizes of the outputs, and the number of parameters."""
+    lines = []
+    for part in (autoencoder.encoder, autoencoder.decoder):
+        shapes = [part.input_shape[1:]] + [layer.output.shape[1:] for layer in part.layers[1:]]
+        sizes = ["×".join(map(str, shape)) for shape in shapes]
+        steps = [size for i, size in enumerate(sizes) if i == 0 or size != sizes[i - 1]]
+        lines.append(f"{part.name}: {' → '.join(steps)} · {part.count_params():,} parameters")
+    return "\n".join([*lines, f"together: {autoencoder.count_params():,} parameters"])
+
+
+def source(function) -> str:
+    """The source of a builder, without its docstring, as a chapter prints it."""
+    text = inspect.getsource(function)
+    doc = function.__doc__
+    return text.replace(f'    """{doc}"""\n', "") if doc else text

@@ -1,0 +1,125 @@
+"""Figures and the map of the course: what is drawn, and what is refused."""
+
+import subprocess
+import sys
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from aelib import course, plots
+
+matplotlib.use("Agg")
+IMAGES = np.random.default_rng(0).random((12, 6, 5, 1)).astype("float32")
+
+
+@pytest.fixture(autouse=True)
+def close():
+    plots.use_style()
+    yield
+    plt.close("all")
+
+
+def test_image_rows_shows_the_same_examples_below_each_other():
+    figure = plots.image_rows({"originals": IMAGES, "rebuilt": 1 - IMAGES}, "title", columns=4)
+    (axis,) = figure.axes
+    picture = axis.images[0].get_array()
+    assert picture.shape == (2 * 8, 4 * 7)
+    np.testing.assert_allclose(picture[1:7, 8:13], IMAGES[1, :, :, 0], rtol=1e-6)
+    np.testing.assert_allclose(picture[9:15, 8:13], 1 - IMAGES[1, :, :, 0], rtol=1e-6)
+    assert axis.images[0].get_clim() == (0, 1)
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["originals", "rebuilt"]
+
+
+def test_image_rows_takes_the_shortest_row():
+    (axis,) = plots.image_rows({"a": IMAGES, "b": IMAGES[:3]}).axes
+    assert axis.images[0].get_array().shape[1] == 3 * 7
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (IMAGES + 1, r"the images of the row 'b' lie in \[1, 2\], expected \[0, 1\]"),
+        (np.full_like(IMAGES, np.nan), "the images of the row 'b' hold 360 values that are NaN"),
+        (IMAGES[..., 0], r"shape \(12, 6, 5\)"),
+    ],
+)
+def test_image_rows_refuses_what_is_no_image(images, message):
+    with pytest.raises(ValueError, match=message):
+        plots.image_rows({"a": IMAGES, "b": images})
+
+
+def test_image_rows_refuses_two_sizes_and_nothing():
+    with pytest.raises(ValueError, match=r"rows have images of different sizes"):
+        plots.image_rows({"a": IMAGES, "b": IMAGES[:, :4]})
+    with pytest.raises(ValueError, match=r"there are no rows"):
+        plots.image_rows({})
+
+
+def test_signed_images_are_symmetric_about_zero():
+    figure = plots.signed_images({"a": np.array([[[0.0, 2.0]], [[-3.0, 1.0]]])})
+    assert [axis.images[0].get_clim() for axis in figure.axes] == [(-2, 2), (-3, 3)]
+    with pytest.raises(ValueError, match=r"NaN"):
+        plots.signed_images({"a": np.full((2, 3, 3), np.nan)})
+
+
+def test_code_map_names_each_class_at_its_median():
+    _, axis = plt.subplots()
+    codes = np.array([[0, 0], [2, 0], [1, 3], [9, 9.0]])
+    plots.code_map(axis, codes, np.array([0, 0, 0, 2]), ("zero", "one", "two"))
+    assert {text.get_text(): text.get_position() for text in axis.texts} == {"zero": (1, 0), "two": (9, 9)}
+    assert sum(len(points.get_offsets()) for points in axis.collections) == 4
+
+
+def test_code_map_refuses_what_is_no_map():
+    _, axis = plt.subplots()
+    with pytest.raises(ValueError, match=r"shape \(4, 3\) for 4 labels: expected \(n, 2\)"):
+        plots.code_map(axis, np.zeros((4, 3)), np.zeros(4), ("a",))
+    with pytest.raises(ValueError, match=r"shape \(4, 2\) for 3 labels"):
+        plots.code_map(axis, np.zeros((4, 2)), np.zeros(3), ("a",))
+    with pytest.raises(ValueError, match=r"codes hold 8 values that are NaN"):
+        plots.code_map(axis, np.full((4, 2), np.nan), np.zeros(4), ("a",))
+
+
+def test_thumbnails_keep_apart():
+    _, axis = plt.subplots()
+    points = np.array([[0, 0], [0.001, 0], [1, 1], [0.5, 0.5]])
+    plots.thumbnails(axis, points, IMAGES[:4], apart=0.05)
+    assert len(axis.artists) == 3
+    with pytest.raises(ValueError, match=r"found 4 points and 3 images"):
+        plots.thumbnails(axis, points, IMAGES[:3])
+
+
+def test_the_map_leads_from_each_chapter_to_one_that_exists():
+    numbers = [chapter.number for chapter in course.CHAPTERS]
+    assert numbers == [f"{i:02}" for i in range(1, 14)]
+    assert all(chapter.after is None or numbers.index(chapter.after) < i for i, chapter in enumerate(course.CHAPTERS))
+    figure = course.draw_map()
+    boxes = figure.axes[0].texts
+    assert sum(text.get_text().startswith("$") for text in boxes) == 13
+
+
+def test_every_notebook_of_the_course_is_on_the_map():
+    present = {path.name[:2] for path in course.NOTEBOOKS.glob("[0-9]*.ipynb")} - {"00"}
+    assert {chapter.number for chapter in course.CHAPTERS if chapter.present} == present
+
+
+def test_readiness_tells_versions_and_data_and_no_path(tmp_path, monkeypatch):
+    monkeypatch.setenv("AELIB_DATA", str(tmp_path))
+    (tmp_path / "mnist").mkdir()
+    (tmp_path / "my_glyphs").mkdir()
+    table = course.readiness()
+    assert "data set 'mnist'" in table and "in the data folder" in table
+    assert "your own, in the data folder" in table
+    assert str(tmp_path) not in table and "/" not in table
+
+
+def test_importing_the_package_and_a_first_step_say_nothing():
+    code = (
+        "import aelib, keras, numpy as np; from aelib.dense import linear_autoencoder;"
+        "m = linear_autoencoder((4, 4, 1), 2); m.compile('adam', 'mse', jit_compile=True);"
+        "x = np.ones((8, 4, 4, 1), 'float32'); m.fit(x, x, verbose=0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

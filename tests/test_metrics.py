@@ -1,0 +1,112 @@
+"""Metrics against NumPy and scikit-learn, and what they refuse."""
+
+import numpy as np
+import pytest
+from sklearn.datasets import make_blobs
+
+from aelib.metrics import (
+    captured_variance,
+    check_images,
+    fit_pca,
+    linear_probe_error,
+    nearest_neighbour_error,
+    pca_reconstruct,
+    squared_error,
+)
+
+IMAGES = np.random.default_rng(0).random((40, 4, 5, 1)).astype("float32")
+
+
+def test_squared_error_sums_over_pixels_and_averages_over_images():
+    shifted = IMAGES + np.float32(0.5)  # a linear model's output may leave [0, 1]
+    assert squared_error(IMAGES, shifted) == pytest.approx(20 * 0.25, rel=1e-5)
+    assert squared_error(IMAGES, IMAGES) == 0
+    doubled = np.concatenate([IMAGES, IMAGES]), np.concatenate([shifted, shifted])
+    assert squared_error(*doubled) == pytest.approx(20 * 0.25, rel=1e-5)
+
+
+def test_pca_is_the_eigendecomposition_of_the_covariance():
+    flat = IMAGES.reshape(40, -1).astype("float64")
+    mean = flat.mean(axis=0)
+    values, vectors = np.linalg.eigh((flat - mean).T @ (flat - mean) / 40)
+    for k in (1, 5, 20):
+        rebuilt = pca_reconstruct(fit_pca(IMAGES, k), IMAGES)
+        plane = vectors[:, -k:]
+        np.testing.assert_allclose(rebuilt.reshape(40, -1), (flat - mean) @ plane @ plane.T + mean, atol=1e-5)
+        assert squared_error(IMAGES, rebuilt) == pytest.approx(values[:-k].sum(), abs=1e-6)
+
+
+@pytest.mark.parametrize("size", [0, 21, -1])
+def test_pca_refuses_impossible_sizes(size):
+    with pytest.raises(ValueError, match=r"40 images of 20 pixels allow 1 to 20"):
+        fit_pca(IMAGES, size)
+
+
+def test_captured_variance():
+    pca = fit_pca(IMAGES, 6)
+    plane = pca.components_.T
+    assert captured_variance(plane, IMAGES) == pytest.approx(pca.explained_variance_ratio_.sum(), rel=1e-5)
+    mixing = np.random.default_rng(1).normal(size=(6, 6))
+    assert captured_variance(plane @ mixing, IMAGES) == pytest.approx(captured_variance(plane, IMAGES), rel=1e-5)
+    assert captured_variance(np.eye(20), IMAGES) == pytest.approx(1)
+
+
+def test_nearest_neighbour_error():
+    codes, labels = np.array([[0.0], [1.0], [5.0]]), np.array([0, 1, 1])
+    assert nearest_neighbour_error(codes, labels, np.array([[0.2], [0.9], [4.0], [0.4]]), np.array([0, 1, 0, 1])) == 0.5
+
+
+def test_linear_probe_is_blind_to_scale_and_rotation():
+    x, y = make_blobs(300, n_features=4, centers=3, cluster_std=6.0, random_state=0)
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
+    error = linear_probe_error(x[:200], y[:200], x[200:], y[200:])
+    assert 0 < error < 0.6
+    for other in (1000 * x, x @ turn, np.hstack([x, np.zeros((300, 3))])):
+        assert linear_probe_error(other[:200], y[:200], other[200:], y[200:]) == pytest.approx(error, abs=0.011)
+
+
+def test_linear_probe_finds_a_linear_rule_and_not_a_random_one():
+    x = np.random.default_rng(0).normal(size=(600, 5))
+    labels = (x[:, 0] > 0).astype(int)
+    assert linear_probe_error(x[:400], labels[:400], x[400:], labels[400:]) < 0.05
+    noise = np.random.default_rng(1).integers(0, 2, 600)
+    assert linear_probe_error(x[:400], noise[:400], x[400:], noise[400:]) > 0.35
+
+
+def spoiled(value):
+    images = IMAGES.copy()
+    images[3, 1, 2, 0] = value
+    return images
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (spoiled(np.nan), "hold 1 values that are NaN or infinite"),
+        (spoiled(np.inf), "hold 1 values that are NaN or infinite"),
+        (spoiled(-0.1), r"expected \[0, 1\]: divide bytes by 255"),
+        (255 * IMAGES, r"expected \[0, 1\]: divide bytes by 255"),
+        (IMAGES[..., 0], r"shape \(40, 4, 5\): expected \(n, height, width, 1\)"),
+        (IMAGES[:0], "with n at least 1"),
+        (np.full((1, 2, 2, 1), "x"), "hold values of type .*expected numbers"),
+    ],
+)
+def test_images_outside_their_form_are_refused(images, message):
+    for metric in (check_images, lambda x: squared_error(x, x), lambda x: fit_pca(x, 1)):
+        with pytest.raises(ValueError, match=message):
+            metric(images)
+
+
+def test_reconstructions_must_be_finite_and_of_the_same_shape():
+    with pytest.raises(ValueError, match=r"reconstructions hold 1 values that are NaN"):
+        squared_error(IMAGES, spoiled(np.nan))
+    with pytest.raises(ValueError, match=r"images have the shape \(40, 4, 5, 1\), reconstructions \(1, 4, 5, 1\)"):
+        squared_error(IMAGES, IMAGES[:1])
+
+
+def test_codes_and_labels_must_be_as_many():
+    for metric in (nearest_neighbour_error, linear_probe_error):
+        with pytest.raises(ValueError, match=r"found 3 codes and 2 labels"):
+            metric(np.zeros((3, 2)), np.zeros(2), np.zeros((3, 2)), np.zeros(3))
+        with pytest.raises(ValueError, match=r"codes hold 6 values that are NaN"):
+            metric(np.full((3, 2), np.nan), np.arange(3), np.zeros((3, 2)), np.arange(3))

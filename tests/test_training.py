@@ -1,0 +1,155 @@
+"""Seeding, schedule, budget and the learning curve, in a notebook and on a terminal."""
+
+import io
+
+import keras
+import matplotlib.image
+import numpy as np
+import pytest
+from IPython.display import Image
+
+import aelib
+from aelib import checks, training
+from aelib.dense import linear_autoencoder
+from aelib.training import LearningCurve, budget, one_cycle, seed_everything
+
+IMAGES = np.random.default_rng(0).random((40, 4, 5, 1)).astype("float32")
+
+
+def small_model():
+    model = linear_autoencoder((4, 5, 1), 2)
+    model.compile("adam", "mse", jit_compile=False)
+    return model
+
+
+def test_seeds_repeat_weights_and_shuffling():
+    def run(seed):
+        seed_everything(seed)
+        model = small_model()
+        model.fit(IMAGES, IMAGES, batch_size=8, epochs=2, verbose=0)
+        return model.get_weights()[0]
+
+    np.testing.assert_array_equal(run(3), run(3))
+    assert not np.array_equal(run(3), run(4))
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32, 1.5, "0"])
+def test_impossible_seeds_are_refused(seed):
+    with pytest.raises(ValueError, match=r"expected a whole number from 0"):
+        seed_everything(seed)
+
+
+def test_one_cycle_climbs_and_falls_along_a_cosine():
+    schedule = one_cycle(0.1, 100, warm_up=0.3)
+    rate = np.array([float(schedule(step)) for step in range(101)])
+    assert rate[0] == pytest.approx(0.1 / 25) and rate.argmax() == 30 and rate.max() == pytest.approx(0.1)
+    np.testing.assert_allclose(np.diff(rate[:31]), (0.1 - 0.1 / 25) / 30, rtol=1e-3)
+    np.testing.assert_allclose(rate[30:], 0.05 * (1 + np.cos(np.pi * np.arange(71) / 70)), atol=1e-6)
+
+
+def test_one_cycle_of_one_step_and_impossible_ones():
+    assert float(one_cycle(0.1, 1)(0)) > 0
+    for peak, steps, warm_up in ((0, 10, 0.3), (0.1, 0, 0.3), (0.1, 10, 1.0)):
+        with pytest.raises(ValueError, match=r"expected peak > 0, steps ≥ 1, 0 ≤ warm_up < 1"):
+            one_cycle(peak, steps, warm_up)
+
+
+def test_budget():
+    assert budget(4000, 128, shown=80_000) == (20, 640)
+    assert budget(55_000, 250, shown=1_000) == (1, 220)
+    with pytest.raises(ValueError, match=r"each must be at least 1"):
+        budget(0, 128, shown=10)
+
+
+def test_on_a_terminal_a_progress_bar(capsys):
+    small_model().fit(IMAGES, IMAGES, epochs=3, verbose=0, callbacks=[LearningCurve()])
+    out = capsys.readouterr().out
+    assert "3/3" in out and "loss" in out
+
+
+class Notebook:
+    """Stands for Jupyter: collects what is shown, and how often it is redrawn."""
+
+    kernel = object()
+
+    def __init__(self):
+        self.shown, self.updates = [], []
+
+    def display(self, picture, display_id):
+        assert display_id
+        self.shown.append(picture)
+        return self
+
+    def update(self, picture):
+        self.updates.append(picture)
+
+
+@pytest.fixture
+def notebook(monkeypatch):
+    notebook = Notebook()
+    monkeypatch.setattr(training, "get_ipython", lambda: notebook)
+    monkeypatch.setattr(training, "display", notebook.display)
+    return notebook
+
+
+def test_in_a_notebook_one_figure_redrawn(notebook, capsys):
+    curve = LearningCurve("title", per_image=20, every=0.0)
+    history = (
+        small_model()
+        .fit(IMAGES, IMAGES, batch_size=8, epochs=30, verbose=0, validation_data=(IMAGES, IMAGES), callbacks=[curve])
+        .history
+    )
+    assert len(notebook.shown) == 1 and len(notebook.updates) == 31  # every epoch, and the end
+    assert capsys.readouterr().out == ""
+    for name in ("loss", "val_loss"):
+        epochs, values = curve.curves[name]
+        assert epochs == list(range(1, 31))
+        np.testing.assert_allclose(values, 20 * np.array(history[name]), rtol=1e-4)
+    picture = notebook.updates[-1]
+    assert isinstance(picture, Image) and len(picture.data) < 30_000
+    assert matplotlib.image.imread(io.BytesIO(picture.data)).std() > 0.01
+
+
+def test_few_epochs_have_points_within_the_epoch(notebook):
+    curve = LearningCurve(every=1e9)
+    history = small_model().fit(IMAGES, IMAGES, batch_size=4, epochs=2, verbose=0, callbacks=[curve]).history["loss"]
+    epochs, values = curve.curves["loss"]
+    assert len(notebook.updates) == 1  # at most once in `every` seconds, and the end
+    np.testing.assert_allclose(epochs, np.arange(1, 21) / 10)
+    # the points of an epoch average to what Keras calls the epoch's loss
+    np.testing.assert_allclose([np.mean(values[:10]), np.mean(values[10:])], history, rtol=1e-4)
+
+
+def test_steps_per_execution_gives_fewer_points_and_the_same_mean(notebook):
+    model = linear_autoencoder((4, 5, 1), 2)
+    model.compile("adam", "mse", jit_compile=False, steps_per_execution=4)
+    curve = LearningCurve()
+    history = model.fit(IMAGES, IMAGES, batch_size=4, epochs=1, verbose=0, callbacks=[curve]).history["loss"]
+    epochs, values = curve.curves["loss"]
+    np.testing.assert_allclose(epochs, [0.4, 0.8, 1.0])
+    assert np.average(values, weights=[4, 4, 2]) == pytest.approx(history[0], rel=1e-4)
+
+
+def test_a_loss_that_is_not_a_number_is_still_drawn(notebook):
+    model = linear_autoencoder((4, 5, 1), 2)
+    model.compile(keras.optimizers.SGD(1e9), "mse", jit_compile=False)
+    model.fit(IMAGES, IMAGES, batch_size=4, epochs=3, verbose=0, callbacks=[LearningCurve()])
+    assert notebook.updates
+
+
+def test_start_seeds_names_and_loads(monkeypatch, capsys):
+    monkeypatch.setenv("AELIB_SEED", "5")
+    monkeypatch.delenv("AELIB_DATASET", raising=False)
+    data = aelib.start("02")
+    first = keras.random.normal((3,))
+    assert capsys.readouterr().out == f"Chapter 02 · {data} · seed 5\n"
+    assert (checks._session.notebook, checks._session.dataset, checks._session.seed) == ("02", "digits", 5)
+    aelib.start("02")
+    np.testing.assert_array_equal(np.asarray(keras.random.normal((3,))), np.asarray(first))
+
+
+@pytest.mark.parametrize("seed", ["-1", "one", "1.5"])
+def test_start_refuses_an_impossible_seed(monkeypatch, seed):
+    monkeypatch.setenv("AELIB_SEED", seed)
+    with pytest.raises(ValueError, match=f"AELIB_SEED is '{seed}': expected a whole number, 0 or more"):
+        aelib.start("02")
