@@ -20,12 +20,9 @@ def _silent_stderr():
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _silent_stderr():
-    import keras
+    import tensorflow  # Keras reads data with it on its other backends, too
 
-if keras.backend.backend() == "tensorflow":
-    import tensorflow
-
-    tensorflow.get_logger().setLevel("ERROR")
+tensorflow.get_logger().setLevel("ERROR")
 
 from aelib import checks, datasets, plots, training
 from aelib.checks import check

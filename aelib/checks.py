@@ -55,7 +55,8 @@ def check(what: str, value, *, at_most=None, at_least=None, equals=None, on=None
     elif holds:
         print(f"✓ {line}")
     else:
-        raise AssertionError(f"✗ {line}")
+        digits = f"{float(value):.8g}" if equals is None else _text(value)  # a near miss must not look like a hit
+        raise AssertionError(f"✗ {what}: {digits} ({_bound_text(at_most, at_least, equals)})")
 
 
 def _holds(value, at_most, at_least, equals) -> bool:

@@ -87,17 +87,16 @@ def readiness() -> str:
 
 
 def _data_found() -> dict[str, str]:
-    folder, cache = datasets.data_folder(), datasets.download_cache()
+    cache = datasets.download_cache()
     found = {"digits": "ships with the course, no network needed"}
     for name in datasets.DOWNLOADABLE:
-        if (folder / name).is_dir():
+        if datasets.in_folder(name):
             found[name] = "in the data folder"
-        elif any(path.exists() for path in datasets.cached_files(name, cache)):
+        elif datasets.cached_files(name, cache):
             found[name] = "downloaded before"
         else:
             found[name] = "not here; would be downloaded when asked for"
-    own = sorted(path.name for path in folder.glob("*/") if path.name not in datasets.KNOWN)
-    return found | dict.fromkeys(own, "your own, in the data folder")
+    return found | dict.fromkeys(datasets.own_sets(), "your own, in the data folder")
 
 
 def _speed(size: int = 1500) -> float:

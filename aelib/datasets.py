@@ -6,6 +6,7 @@ Introduced in chapter 00.
 import gzip
 import os
 import re
+import zipfile
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -82,14 +83,11 @@ def load(name: str | None = None) -> Dataset:
     if name == "digits":
         return _load_digits()
     folder = data_folder() / name
-    found = re.fullmatch(r"[\w-]+", name) and folder.is_dir()
     if name in DOWNLOADABLE:
-        arrays = _read_folder(folder) if found and any(folder.glob("*-ubyte*")) else _download(name)
-        return _official_split(name, *arrays)
-    if not found:
-        own = sorted(p.name for p in data_folder().glob("*/") if p.name not in KNOWN)
+        return _official_split(name, *(_read_folder(folder) if in_folder(name) else _download(name)))
+    if name not in own_sets():
         raise DatasetError(
-            f"no data set is called {name!r}: the known ones are {', '.join((*KNOWN, *own))}; "
+            f"no data set is called {name!r}: the known ones are {', '.join((*KNOWN, *own_sets()))}; "
             f"to add it, put the four IDX files ({IDX_FILES['x_train']}.gz, …) into {folder}"
         )
     return _own_split(name, folder, *_read_folder(folder))
@@ -106,15 +104,38 @@ def download_cache() -> Path:
 
 
 def cached_files(name: str, cache: Path) -> list[Path]:
-    """The files under `cache` that `keras.datasets` keeps of the set `name`."""
-    return [cache / f"{name}.npz", *(cache / name.replace("_", "-")).glob("*-ubyte*")]
+    """The files under `cache` that `keras.datasets` keeps of the set `name`, as far as they are there."""
+    return [*cache.glob(f"{name}.npz"), *(cache / name.replace("_", "-")).glob("*-ubyte*")]
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether a downloaded archive can be unpacked to its end."""
+    try:
+        if path.suffix == ".npz":
+            with zipfile.ZipFile(path) as archive:
+                return archive.testzip() is None
+        return len(gzip.decompress(path.read_bytes())) > 0
+    except (OSError, EOFError, gzip.zlib.error, zipfile.BadZipFile):
+        return False
+
+
+def own_sets() -> list[str]:
+    """The names of the folders in the data folder that can be data sets of one's own: letters, digits, `_` and `-`."""
+    names = (path.name for path in data_folder().glob("*/"))
+    return sorted(name for name in names if re.fullmatch(r"[\w-]+", name) and name not in KNOWN)
+
+
+def in_folder(name: str) -> bool:
+    """Whether IDX files of the set `name` lie in the data folder."""
+    return any((data_folder() / name).glob("*-ubyte*"))
 
 
 def deformed_copies(images: np.ndarray, copies: int, seed: int = 0) -> np.ndarray:
     """`copies` randomly deformed versions of each image, shape `(copies · n, height, width, 1)`.
 
-    Each copy is rotated by up to ±12°, scaled by 0.88…1.12 along each axis, sheared by up to ±0.15 and shifted by up
-    to 5.5 % of each side (linear interpolation, black outside). Copy j of image i stands at index `j · n + i`.
+    Each copy is rotated by up to ±12°, scaled by 0.89…1.14 along each axis, sheared by up to ±0.15 and shifted by up
+    to 5.5 % of each side (linear interpolation; beyond the edge, the edge's own values). Copy j of image i stands at
+    index `j · n + i`.
     Deformations as training data: Simard, Steinkraus & Platt 2003 (ICDAR).
     """
     if copies < 1:
@@ -131,7 +152,7 @@ def deformed_copies(images: np.ndarray, copies: int, seed: int = 0) -> np.ndarra
         cos, sin = np.cos(angle[i]), np.sin(angle[i])
         matrix = np.array([[cos, -sin], [sin, cos]]) @ np.array([[1, shear[i]], [0, 1]]) @ np.diag(scale[i])
         offset = centre - matrix @ (centre + shift[i])
-        affine_transform(images[i % n, :, :, 0], matrix, offset, output=out[i, :, :, 0], order=1)
+        affine_transform(images[i % n, :, :, 0], matrix, offset, output=out[i, :, :, 0], order=1, mode="nearest")
     return out
 
 
@@ -171,7 +192,7 @@ def _own_split(name, folder, x, y, x_test, y_test) -> Dataset:
         )
     names = [str(v) for v in values]
     if (folder / "classes.txt").exists():
-        names = (folder / "classes.txt").read_text(encoding="utf-8").split("\n")
+        names = (folder / "classes.txt").read_text(encoding="utf-8-sig").split("\n")
         names = [line.strip() for line in names if line.strip()]
         if len(names) != len(values):
             raise DatasetError(
@@ -260,11 +281,13 @@ def _download(name: str) -> tuple[np.ndarray, ...]:
     """The full set by `keras.datasets`, with its progress bar; a failure leaves no half file in Keras's cache."""
     import keras
 
+    before = set(cached_files(name, download_cache()))
     try:
         (x, y), (x_test, y_test) = getattr(keras.datasets, name).load_data()
     except BaseException as error:
         for path in cached_files(name, download_cache()):
-            path.unlink(missing_ok=True)
+            if path not in before or not _is_whole(path):
+                path.unlink(missing_ok=True)
         if not isinstance(error, Exception):
             raise
         raise DatasetError(

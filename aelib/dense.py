@@ -1,5 +1,6 @@
 """Dense autoencoders: the `Autoencoder` model, and the builders of chapters 01 and 02."""
 
+import ast
 import copy
 import inspect
 import math
@@ -74,7 +75,7 @@ def linear_autoencoder(input_shape, code_size: int, *, mean=None, tied: bool = F
 
 def stacked_autoencoder(
     input_shape,
-    hidden,
+    hidden: tuple[int, ...],
     code_size: int,
     *,
     activation="gelu",
@@ -137,6 +138,10 @@ def start_at(layer, mean) -> None:
     The layer's activation is the identity or the sigmoid; the mean is kept 0.01 away from 0 and 1
     for the latter.
     """
+    if layer.activation not in (keras.activations.sigmoid, keras.activations.linear):
+        raise ValueError(
+            f"mean needs the output activation 'sigmoid' or None, found {layer.activation.__name__!r}: leave mean out"
+        )
     if layer.activation is keras.activations.sigmoid:
         mean = np.clip(mean, 0.01, 0.99)
         mean = np.log(mean / (1 - mean))
@@ -157,20 +162,25 @@ def _is_count(size) -> bool:
 
 
 def flat_mean(mean, input_shape) -> np.ndarray:
-    """The mean image as one row of pixels; `ValueError` if it has another number of them than the images."""
-    pixels = math.prod(input_shape)
-    if np.size(mean) != pixels:
-        raise ValueError(f"mean has {np.size(mean)} values, an image of {tuple(input_shape)} has {pixels} pixels")
-    return np.reshape(mean, pixels)
+    """The mean image, of the images' shape or flat, as one row of pixels; `ValueError` if it is something else."""
+    mean, pixels = np.asarray(mean), math.prod(input_shape)
+    if mean.shape not in ((pixels,), tuple(input_shape), tuple(input_shape[:2])) or not np.isfinite(mean).all():
+        raise ValueError(
+            f"mean has the shape {mean.shape} (NaN or infinite: {not np.isfinite(mean).all()}), an image has "
+            f"{tuple(input_shape)}: give the mean of the training images, x_train.mean(axis=0)"
+        )
+    return mean.reshape(pixels)
 
 
 def describe(autoencoder: Autoencoder) -> str:
     """The layers of encoder and decoder, a line each: sizes of the outputs, and the number of parameters."""
     lines = []
     for part in (autoencoder.encoder, autoencoder.decoder):
-        shapes = [part.input_shape[1:]] + [layer.output.shape[1:] for layer in part.layers[1:]]
-        sizes = ["×".join(map(str, shape)) for shape in shapes]
-        steps = [size for i, size in enumerate(sizes) if i == 0 or size != sizes[i - 1]]
+        steps = ["×".join(map(str, part.input_shape[1:]))]
+        for layer in part.layers[1:]:
+            size = "×".join(map(str, layer.output.shape[1:]))
+            if size != steps[-1] or layer.weights:  # a layer that only shifts its input adds nothing to the picture
+                steps.append(size)
         lines.append(f"{part.name}: {' → '.join(steps)} · {part.count_params():,} parameters")
     return "\n".join([*lines, f"together: {autoencoder.count_params():,} parameters"])
 
@@ -178,5 +188,8 @@ def describe(autoencoder: Autoencoder) -> str:
 def source(function) -> str:
     """The source of a builder, without its docstring, as a chapter prints it."""
     text = inspect.getsource(function)
-    doc = function.__doc__
-    return text.replace(f'    """{doc}"""\n', "") if doc else text
+    first = ast.parse(text).body[0].body[0]
+    lines = text.splitlines(keepends=True)
+    if function.__doc__:
+        del lines[first.lineno - 1 : first.end_lineno]
+    return "".join(lines)

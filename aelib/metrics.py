@@ -40,7 +40,7 @@ def squared_error(images, reconstructions) -> float:
     """Squared error summed over an image's pixels, mean over the images (Hinton & Salakhutdinov 2006, Fig. 2).
 
     `images`: `(n, height, width, 1)` in [0, 1]. `reconstructions`: the same shape, finite; those of a linear model
-    may leave [0, 1]. Divide by the number of pixels for Keras's mean squared error.
+    may leave [0, 1]. Divide by the number of pixels for Keras's mean squared error. Raises `ValueError` for others.
     """
     images = check_images(images)
     reconstructions = check_finite(reconstructions, "reconstructions")
@@ -50,7 +50,10 @@ def squared_error(images, reconstructions) -> float:
 
 
 def fit_pca(images, code_size: int) -> PCA:
-    """PCA of the flattened images, exact, from their covariance matrix (`sklearn.decomposition.PCA`)."""
+    """PCA of the flattened images, exact, from their covariance matrix (`sklearn.decomposition.PCA`).
+
+    Raises `ValueError` unless `code_size` is between 1 and the smaller of the numbers of images and pixels.
+    """
     flat = check_images(images).reshape(len(images), -1)
     if not 1 <= code_size <= min(flat.shape):
         raise ValueError(
@@ -76,20 +79,24 @@ def captured_variance(columns, images) -> float:
 
 
 def nearest_neighbour_error(train_codes, train_labels, test_codes, test_labels) -> float:
-    """Share of the test codes whose nearest training code (Euclidean) has another label."""
+    """Share of the test codes `(n, …)` whose nearest training code (Euclidean) has another label.
+
+    Raises `ValueError` for NaN, and for codes and labels of different lengths.
+    """
     return _test_error(KNeighborsClassifier(1), train_codes, train_labels, test_codes, test_labels)
 
 
 def linear_probe_error(train_codes, train_labels, test_codes, test_labels) -> float:
     """Test error of logistic regression on the codes (or pixels), `(n, …)`: what they offer to a linear classifier.
 
-    All codes are scaled by one number to a total variance of 50, about that of digits in [0, 1]: the penalty then
-    means the same for every code, and turning the codes changes nothing.
+    The codes are centred and scaled by one number to a total variance of 50, about that of digits in [0, 1]: the
+    penalty then means the same for every code, and turning the codes changes nothing. Raises `ValueError` for NaN, and
+    for codes and labels of different lengths.
     """
-    codes = check_finite(train_codes, "codes").reshape(len(train_codes), -1)
-    scale = np.sqrt(50 / max(float(codes.var(axis=0).sum()), 1e-12))
+    train, test = (check_finite(c, "codes").reshape(len(c), -1) for c in (train_codes, test_codes))
+    mean, scale = train.mean(axis=0), np.sqrt(50 / max(float(train.var(axis=0).sum()), 1e-12))
     classifier = LogisticRegression(tol=1e-3, max_iter=1000)
-    return _test_error(classifier, scale * codes, train_labels, scale * np.asarray(test_codes), test_labels)
+    return _test_error(classifier, scale * (train - mean), train_labels, scale * (test - mean), test_labels)
 
 
 def _test_error(classifier, train_codes, train_labels, test_codes, test_labels) -> float:

@@ -40,7 +40,8 @@ def use_style() -> None:
 def image_rows(rows: dict[str, np.ndarray], title: str = "", *, columns: int = 10) -> plt.Figure:
     """Rows of images, one row an entry of `rows` (label to images `(n, height, width, 1)`), the originals first.
 
-    The first `columns` images of each; all in [0, 1], so that the rows share one grey scale.
+    The first `columns` images of each; all in [0, 1], so that the rows share one grey scale. Raises `ValueError` for
+    images outside [0, 1], with NaN, or of different sizes.
     """
     rows = {label: check_images(images, f"the images of the row {label!r}") for label, images in rows.items()}
     sizes = {images.shape[1:] for images in rows.values()}
@@ -66,7 +67,7 @@ def image_rows(rows: dict[str, np.ndarray], title: str = "", *, columns: int = 1
 def signed_images(rows: dict[str, np.ndarray], title: str = "", *, columns: int = 8) -> plt.Figure:
     """Rows of signed images (components, weights): label to `(n, height, width)`; orange below 0, purple above.
 
-    Each image has its own scale, symmetric about 0.
+    Each image has its own scale, symmetric about 0. Raises `ValueError` for NaN.
     """
     columns = min([columns, *map(len, rows.values())])
     figure, axes = plt.subplots(len(rows), columns, figsize=(1.15 * columns + 1, 1.15 * len(rows) + 0.4), squeeze=False)
@@ -93,7 +94,14 @@ def code_map(axis, codes, labels, class_names, title: str = "") -> None:
     for k in range(len(class_names)):
         own = codes[np.asarray(labels) == k]
         if len(own):
-            axis.scatter(*own.T, s=16, color=colours(k % 10), marker=MARKERS[k % len(MARKERS)], alpha=0.7, linewidths=0)
+            axis.scatter(
+                *own.T,
+                s=16,
+                color=colours(k % 10),
+                marker=MARKERS[(k + k // 10) % len(MARKERS)],
+                alpha=0.7,
+                linewidths=0,
+            )
     for k, name in enumerate(class_names):
         own = codes[np.asarray(labels) == k]
         if len(own):

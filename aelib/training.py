@@ -77,6 +77,7 @@ class LearningCurve(keras.callbacks.Callback):
         done, before = batch + 1, self.last[0]
         if self.steps and done < self.steps and (done - before) * self.parts >= self.steps:
             self._add_training(done, logs)
+            self._redraw_if_due()
 
     def on_epoch_end(self, epoch, logs=None):
         self._add_training(self.steps or 1, logs)
@@ -84,7 +85,10 @@ class LearningCurve(keras.callbacks.Callback):
             self._add("val_loss", epoch + 1, logs["val_loss"])
         if self.bar:
             self.bar.update(epoch + 1, [(name, values[-1]) for name, (_, values) in self.curves.items()])
-        elif time.monotonic() - self.drawn > self.every:
+        self._redraw_if_due()
+
+    def _redraw_if_due(self):
+        if self.handle and time.monotonic() - self.drawn > self.every:
             self._redraw()
 
     def _add_training(self, done, logs):

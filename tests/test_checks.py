@@ -56,6 +56,11 @@ def test_a_claim_that_does_not_hold_raises_with_the_same_words(session, value, b
     assert json.loads(session.read_text())["holds"] is False
 
 
+def test_a_near_miss_does_not_look_like_a_hit():
+    with pytest.raises(AssertionError, match=r"✗ error: 1\.0100001 \(at most 1\.01\)"):
+        check("error", 1.0100001, at_most=1.01)
+
+
 def test_a_fitted_bound_counts_on_its_own_data_sets_only(capsys, session):
     checks.begin("02", "fashion_mnist", 0)
     check("error", 9.0, at_most=1, on=("digits", "mnist"))

@@ -101,7 +101,7 @@ def test_the_environment_chooses_the_data_set(folder, monkeypatch):
     assert load("digits").name == "digits"
 
 
-@pytest.mark.parametrize("name", ["no_such_set", "../my_glyphs", "/etc"])
+@pytest.mark.parametrize("name", ["no_such_set", "../my_glyphs", "/etc", "my.glyphs"])
 def test_unknown_name_lists_the_known_ones(folder, name):
     with pytest.raises(DatasetError, match=r"digits, mnist, fashion_mnist, my_glyphs"):
         load(name)
@@ -187,6 +187,35 @@ def test_failed_download_says_what_to_do_and_leaves_nothing(tmp_path, monkeypatc
     assert not half.exists()
 
 
+def test_failed_load_keeps_a_whole_download_and_drops_a_broken_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("AELIB_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "keras"))
+    cache = tmp_path / "keras" / "datasets" / "fashion-mnist"
+    cache.mkdir(parents=True)
+    whole, broken = cache / "train-images-idx3-ubyte.gz", cache / "t10k-images-idx3-ubyte.gz"
+    whole.write_bytes(gzip.compress(b"all of it"))
+    broken.write_bytes(gzip.compress(b"all of it")[:-9])
+
+    def fail():
+        raise MemoryError("for another reason")
+
+    monkeypatch.setattr(keras.datasets.fashion_mnist, "load_data", fail)
+    with pytest.raises(DatasetError, match=r"for another reason"):
+        load("fashion_mnist")
+    assert whole.exists() and not broken.exists()
+
+
+def test_downloads_go_where_keras_puts_them(tmp_path, monkeypatch):
+    source = tmp_path / "source.npz"
+    source.write_bytes(b"anything")
+    before = datasets.download_cache()
+    path = keras.utils.get_file("aelib-test.npz", origin=source.as_uri(), cache_dir=str(before.parent))
+    try:
+        assert before == type(before)(path).parent
+    finally:
+        type(before)(path).unlink()
+
+
 def test_downloaded_set_has_the_same_form(tmp_path, monkeypatch):
     monkeypatch.setenv("AELIB_DATA", str(tmp_path))
     images, labels = np.full((5010, 28, 28), 255, np.uint8), np.arange(5010, dtype=np.uint8) % 10
@@ -217,6 +246,26 @@ def test_deformation_keeps_a_centred_disc_about_where_it_is():
     assert np.all(np.abs(mass / disc.sum() - 1) < 0.4)  # 1 / (0.88 · 0.88) = 1.29, and the pixels' grain
     middle = np.array([(copies * grid).sum(axis=(1, 2)) / mass for grid in (rows, columns)])
     assert np.all(np.abs(middle - np.array([[9.5], [11.5]])) < 0.055 * np.array([[20], [24]]) * 1.5 + 0.3)
+
+
+def test_deformation_turns_stretches_and_shears():
+    """The second moments of a bar: shifting alone would leave them as they are."""
+    rows, columns = np.mgrid[:29, :29] - 14
+    bar = ((abs(rows) < 9) & (abs(columns) < 3)).astype("float32")[None, :, :, None]
+    copies = deformed_copies(bar, 200)[..., 0].astype("float64")
+    weights = copies / copies.sum(axis=(1, 2), keepdims=True)
+    r = rows - (weights * rows).sum(axis=(1, 2), keepdims=True)
+    c = columns - (weights * columns).sum(axis=(1, 2), keepdims=True)
+    spread, lean = np.sqrt((weights * r**2).sum(axis=(1, 2))), (weights * r * c).sum(axis=(1, 2))
+    tilt = np.degrees(0.5 * np.arctan2(2 * lean, spread**2 - (weights * c**2).sum(axis=(1, 2))))
+    assert 5 < np.abs(tilt).max() < 25 and abs(tilt.mean()) < 2  # rotation and shear, either way
+    before = np.sqrt((rows**2)[bar[0, :, :, 0] > 0].mean())
+    assert (spread / before).max() > 1.08 and (spread / before).min() < 0.92
+
+
+def test_deformation_continues_a_white_background():
+    copies = deformed_copies(np.ones((1, 8, 8, 1), "float32"), 20)
+    np.testing.assert_allclose(copies, 1, atol=1e-6)
 
 
 def test_deformed_copies_needs_at_least_one():

@@ -107,11 +107,18 @@ def test_every_notebook_of_the_course_is_on_the_map():
 
 def test_readiness_tells_versions_and_data_and_no_path(tmp_path, monkeypatch):
     monkeypatch.setenv("AELIB_DATA", str(tmp_path))
-    (tmp_path / "mnist").mkdir()
-    (tmp_path / "my_glyphs").mkdir()
+    for name in ("mnist", "fashion_mnist", "my_glyphs", ".ipynb_checkpoints"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "mnist" / "train-images-idx3-ubyte.gz").write_bytes(b"")
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path / "none"))
     table = course.readiness()
-    assert "data set 'mnist'" in table and "in the data folder" in table
-    assert "your own, in the data folder" in table
+    found = dict(line.removeprefix("data set ").split("  ", 1) for line in table.splitlines() if "data set" in line)
+    assert {name.strip("'"): text.strip() for name, text in found.items()} == {
+        "digits": "ships with the course, no network needed",
+        "mnist": "in the data folder",
+        "fashion_mnist": "not here; would be downloaded when asked for",
+        "my_glyphs": "your own, in the data folder",
+    }
     assert str(tmp_path) not in table and "/" not in table
 
 

@@ -61,7 +61,7 @@ def test_linear_probe_is_blind_to_scale_and_rotation():
     turn = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 4)))[0]
     error = linear_probe_error(x[:200], y[:200], x[200:], y[200:])
     assert 0 < error < 0.6
-    for other in (1000 * x, x @ turn, np.hstack([x, np.zeros((300, 3))])):
+    for other in (1000 * x, x + 50, (x + 50) @ turn, np.hstack([x, np.zeros((300, 3))])):
         assert linear_probe_error(other[:200], y[:200], other[200:], y[200:]) == pytest.approx(error, abs=0.011)
 
 

@@ -207,8 +207,11 @@ def test_mean_of_another_shape_is_refused():
         lambda m: linear_autoencoder(SHAPE, 3, mean=m),
         lambda m: stacked_autoencoder(SHAPE, (9,), 3, mean=m),
     ):
-        with pytest.raises(ValueError, match=r"mean has 4 values, an image of \(6, 5, 1\) has 30 pixels"):
-            build(np.zeros((2, 2)))
+        for mean in (np.zeros((2, 2)), np.zeros((5, 6)), np.full(SHAPE, np.nan)):
+            with pytest.raises(ValueError, match=r"mean has the shape .* an image has \(6, 5, 1\)"):
+                build(mean)
+    with pytest.raises(ValueError, match=r"needs the output activation 'sigmoid' or None, found 'tanh'"):
+        stacked_autoencoder(SHAPE, (9,), 3, output_activation="tanh", mean=MEAN)
 
 
 def test_loss_means_the_same_at_any_batch_size():
@@ -219,6 +222,8 @@ def test_loss_means_the_same_at_any_batch_size():
 
 def test_describe_counts_what_keras_counts():
     model = stacked_autoencoder(SHAPE, (9, 7), 3)
+    assert describe(stacked_autoencoder(SHAPE, (9, 9), 3)).startswith("encoder: 6×5×1 → 30 → 9 → 9 → 3 ·")
+    assert describe(linear_autoencoder(SHAPE, 3, mean=MEAN)).startswith("encoder: 6×5×1 → 30 → 3 ·")
     lines = describe(model).splitlines()
     assert lines[0] == f"encoder: 6×5×1 → 30 → 9 → 7 → 3 · {model.encoder.count_params():,} parameters"
     assert lines[1] == f"decoder: 3 → 7 → 9 → 30 → 6×5×1 · {model.decoder.count_params():,} parameters"

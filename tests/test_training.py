@@ -115,6 +115,12 @@ def test_few_epochs_have_points_within_the_epoch(notebook):
     history = small_model().fit(IMAGES, IMAGES, batch_size=4, epochs=2, verbose=0, callbacks=[curve]).history["loss"]
     epochs, values = curve.curves["loss"]
     assert len(notebook.updates) == 1  # at most once in `every` seconds, and the end
+    curve.every = 0.0
+    small_model().fit(IMAGES, IMAGES, batch_size=4, epochs=1, verbose=0, callbacks=[curve])
+    assert len(notebook.updates) == 1 + 11  # within the epoch as well
+    curve.every = 1e9
+    history = small_model().fit(IMAGES, IMAGES, batch_size=4, epochs=2, verbose=0, callbacks=[curve]).history["loss"]
+    epochs, values = curve.curves["loss"]
     np.testing.assert_allclose(epochs, np.arange(1, 21) / 10)
     # the points of an epoch average to what Keras calls the epoch's loss
     np.testing.assert_allclose([np.mean(values[:10]), np.mean(values[10:])], history, rtol=1e-4)
