@@ -61,6 +61,7 @@ class LearningCurve(keras.callbacks.Callback):
         self.title, self.per_image, self.ylabel, self.every = title, per_image, ylabel, every
 
     def on_train_begin(self, logs=None):
+        """Show the empty figure, or make the progress bar."""
         self.curves: dict[str, tuple[list[float], list[float]]] = {}
         self.epochs, self.steps = self.params["epochs"], self.params["steps"]
         self.parts = max(1, 20 // self.epochs)  # points an epoch: few epochs need more than one
@@ -71,15 +72,18 @@ class LearningCurve(keras.callbacks.Callback):
         self.bar = None if in_notebook else keras.utils.Progbar(self.epochs, unit_name="epoch")
 
     def on_epoch_begin(self, epoch, logs=None):
+        """Forget the mean of the epoch before: Keras begins a new one."""
         self.epoch, self.last = epoch, (0, 0.0)
 
     def on_train_batch_end(self, batch, logs=None):
+        """Add a point within the epoch, if there are few epochs."""
         done, before = batch + 1, self.last[0]
         if self.steps and done < self.steps and (done - before) * self.parts >= self.steps:
             self._add_training(done, logs)
             self._redraw_if_due()
 
     def on_epoch_end(self, epoch, logs=None):
+        """Add the epoch's last points; redraw, or move the bar on."""
         self._add_training(self.steps or 1, logs)
         if "val_loss" in logs:
             self._add("val_loss", epoch + 1, logs["val_loss"])
@@ -107,6 +111,7 @@ class LearningCurve(keras.callbacks.Callback):
         values.append(self.per_image * float(value))
 
     def on_train_end(self, logs=None):
+        """Leave the whole curve in the notebook."""
         if self.handle:
             self._redraw()
 
