@@ -1,4 +1,4 @@
-"""Dense autoencoders: the `Autoencoder` model, and the builders of chapters 01 and 02."""
+"""Dense autoencoders: the `Autoencoder` model, and the builders of chapters 01, 02 and 07."""
 
 import ast
 import copy
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import keras
 import numpy as np
 
-from aelib.layers import FourierExpansion, TransposedDense
+from aelib.layers import FourierExpansion, KLSparsity, KSparse, TransposedDense
 
 
 @keras.saving.register_keras_serializable("aelib")
@@ -84,18 +84,22 @@ def stacked_autoencoder(
     kernel_initializer="he_normal",
     mean=None,
     tied: bool = False,
+    corruption: keras.layers.Layer | None = None,
 ) -> Autoencoder:
     """Dense layers down to the code and, mirrored, up again. Introduced in chapter 02 (Hinton & Salakhutdinov 2006).
 
     `input_shape`: `(height, width, 1)`. `hidden`: units of the encoder's hidden layers, `(1000, 500, 250)` say; the
     decoder has the same in reverse. Encoder: images to codes `(n, code_size)`. Decoder: codes to images. `mean`: the
     mean training image; the untrained network then answers with it, instead of having to learn it first. With `tied`
-    every kernel of the decoder is the transpose of the encoder's. Raises `ValueError` for impossible sizes.
+    every kernel of the decoder is the transpose of the encoder's. `corruption`: a layer through which images pass
+    first, such as `GaussianCorruption(0.5)`: chapter 06. Raises `ValueError` for impossible sizes.
     """
     check_sizes(input_shape, code_size, *hidden)
     down = [keras.layers.Dense(u, activation, kernel_initializer=kernel_initializer) for u in hidden]
     down.append(keras.layers.Dense(code_size, code_activation, kernel_initializer=kernel_initializer, name="code"))
     x = inputs = keras.Input(input_shape)
+    if corruption is not None:
+        x = corruption(x)
     x = keras.layers.Flatten()(x)
     for layer in down:
         x = layer(x)
@@ -129,6 +133,47 @@ def one_neuron_autoencoder(input_shape, frequencies: int = 512) -> Autoencoder:
     x = FourierExpansion(frequencies)(codes)
     x = keras.layers.Dense(math.prod(input_shape), "sigmoid")(x)
     decoder = keras.Model(codes, keras.layers.Reshape(input_shape)(x), name="decoder")
+    return Autoencoder(encoder, decoder)
+
+
+def sparse_autoencoder(
+    input_shape,
+    code_size: int,
+    *,
+    code_activation="sigmoid",
+    activity_regularizer=None,
+    k: int | None = None,
+    mean=None,
+    tied: bool = False,
+) -> Autoencoder:
+    """One hidden layer, the code: as wide as you like, with few active units. Introduced in chapter 07 (Ng 2011).
+
+    `input_shape`: `(height, width, 1)`. `activity_regularizer`: a penalty on the activations, such as
+    `keras.regularizers.L1(weight)` or `KLSparsity(target, weight)`; its weight counts in the unit of the loss. `k`:
+    keep the k largest activations of each image and set the others to 0 (`KSparse`; Makhzani & Frey 2013 use it with
+    `code_activation=None`, and `tied`). With neither it is a plain autoencoder. `mean`: the mean training image; it is
+    subtracted first, and the output starts at it. With `tied` the decoder's kernel is the transpose of the encoder's.
+    Encoder: images to codes `(n, code_size)`. Decoder: codes to images. Raises `ValueError` for impossible sizes, and
+    for a `KLSparsity` on units that are not sigmoids.
+    """
+    check_sizes(input_shape, code_size)
+    if isinstance(activity_regularizer, KLSparsity) and code_activation != "sigmoid":
+        raise ValueError(
+            f"KLSparsity needs activations from 0 to 1, found code_activation {code_activation!r}: use 'sigmoid'"
+        )
+    pixels = math.prod(input_shape)
+    centre = np.zeros(pixels) if mean is None else flat_mean(mean, input_shape)
+    to_code = keras.layers.Dense(code_size, code_activation, activity_regularizer=activity_regularizer, name="code")
+    x = inputs = keras.Input(input_shape)
+    x = keras.layers.Flatten()(x)
+    x = to_code(keras.layers.Normalization(mean=centre, variance=np.ones(pixels), name="centre")(x))
+    encoder = keras.Model(inputs, x if k is None else KSparse(k)(x), name="encoder")
+
+    codes = keras.Input((code_size,))
+    to_pixels = TransposedDense(to_code, "sigmoid") if tied else keras.layers.Dense(pixels, "sigmoid", name="pixels")
+    decoder = keras.Model(codes, keras.layers.Reshape(input_shape)(to_pixels(codes)), name="decoder")
+    if mean is not None:
+        start_at(to_pixels, centre)
     return Autoencoder(encoder, decoder)
 
 
@@ -173,12 +218,17 @@ def flat_mean(mean, input_shape) -> np.ndarray:
 
 
 def describe(autoencoder: Autoencoder) -> str:
-    """The layers of encoder and decoder, a line each: sizes of the outputs, and the number of parameters."""
+    """The layers of encoder and decoder, a line each: sizes of the outputs, and the number of parameters.
+
+    Of several inputs or outputs the first is named: of pooling with switches, the pooled map.
+    """
     lines = []
     for part in (autoencoder.encoder, autoencoder.decoder):
-        steps = ["×".join(map(str, part.input_shape[1:]))]
-        for layer in part.layers[1:]:
-            size = "×".join(map(str, layer.output.shape[1:]))
+        steps = ["×".join(map(str, part.inputs[0].shape[1:]))]
+        for layer in part.layers:
+            if isinstance(layer, keras.layers.InputLayer):
+                continue
+            size = "×".join(map(str, keras.tree.flatten(layer.output)[0].shape[1:]))
             if size != steps[-1] or layer.weights:  # a layer that only shifts its input adds nothing to the picture
                 steps.append(size)
         lines.append(f"{part.name}: {' → '.join(steps)} · {part.count_params():,} parameters")

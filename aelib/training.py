@@ -8,6 +8,7 @@ import math
 import time
 
 import keras
+import numpy as np
 from IPython import get_ipython
 from IPython.display import Image, display
 from matplotlib.figure import Figure
@@ -44,6 +45,18 @@ def budget(images: int, batch_size: int, shown: int) -> tuple[int, int]:
         raise ValueError(f"images {images}, batch_size {batch_size}, shown {shown}: each must be at least 1")
     epochs = max(1, round(shown / images))
     return epochs, epochs * math.ceil(images / batch_size)
+
+
+def restart(model: keras.Model, weights: list[np.ndarray]) -> None:
+    """Give a compiled model these weights, and its optimizer an empty memory: the next `fit` starts anew.
+
+    One compiled model trains several times this way, without the second that tracing a new one costs. `weights`: as
+    `model.get_weights()` returns them. Introduced in chapter 03.
+    """
+    model.set_weights(weights)
+    for variable in model.optimizer.variables:
+        if variable is not model.optimizer.learning_rate:  # a constant rate is a variable, too
+            variable.assign(keras.ops.zeros_like(variable))
 
 
 class LearningCurve(keras.callbacks.Callback):

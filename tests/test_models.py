@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 
 from aelib import dense
+from aelib.conv import conv_autoencoder
 from aelib.dense import (
     Autoencoder,
     describe,
     linear_autoencoder,
     one_neuron_autoencoder,
     source,
+    sparse_autoencoder,
     stacked_autoencoder,
 )
-from aelib.layers import FourierExpansion, TransposedDense
+from aelib.layers import DropPixels, FourierExpansion, GaussianCorruption, KLSparsity, KSparse, TransposedDense
 
 SHAPE = (6, 5, 1)
 IMAGES = np.random.default_rng(0).random((12, *SHAPE)).astype("float32")
@@ -32,6 +34,20 @@ BUILDERS = {
     "stacked": lambda: stacked_autoencoder(SHAPE, (9, 7), 3, activation="silu", mean=MEAN),
     "stacked tied": lambda: stacked_autoencoder(SHAPE, (9, 7), 3, mean=MEAN, tied=True),
     "one neuron": lambda: one_neuron_autoencoder(SHAPE, 16),
+    "sparse none": lambda: sparse_autoencoder(SHAPE, 8, mean=MEAN),
+    "sparse L1": lambda: sparse_autoencoder(SHAPE, 8, activity_regularizer=keras.regularizers.L1(1e-3), mean=MEAN),
+    "sparse KL": lambda: sparse_autoencoder(SHAPE, 8, activity_regularizer=KLSparsity(0.1, 1e-2), mean=MEAN),
+    "k-sparse": lambda: sparse_autoencoder(SHAPE, 8, code_activation=None, k=3, mean=MEAN),
+    "k-sparse tied": lambda: sparse_autoencoder(SHAPE, 8, code_activation=None, k=3, tied=True),
+    "Gaussian noise": lambda: stacked_autoencoder(SHAPE, (9,), 3, mean=MEAN, corruption=GaussianCorruption(0.5)),
+    "dropped pixels": lambda: stacked_autoencoder(SHAPE, (9,), 3, mean=MEAN, corruption=DropPixels(0.5)),
+    "dropped pixels tied": lambda: stacked_autoencoder(SHAPE, (9,), 3, tied=True, corruption=DropPixels(0.5, seed=3)),
+    "conv transposed": lambda: conv_autoencoder(SHAPE, (3, 4), 5, mean=MEAN),
+    "conv repeat": lambda: conv_autoencoder(SHAPE, (3, 4), 5, up="repeat", hidden=(6,), mean=MEAN),
+    "conv switches": lambda: conv_autoencoder(SHAPE, (3, 4), 5, up="switches", mean=MEAN),
+    "conv strided": lambda: conv_autoencoder(SHAPE, (3, 4), 5, pooling=False, mean=MEAN),
+    "conv noise": lambda: conv_autoencoder(SHAPE, (3,), 5, mean=MEAN, corruption=GaussianCorruption(0.5)),
+    "conv switches dropped": lambda: conv_autoencoder(SHAPE, (3,), 5, up="switches", corruption=DropPixels(0.5)),
 }
 
 
@@ -41,15 +57,22 @@ def compiled(model):
 
 
 def outputs(model):
-    """Of the whole, the encoder, and the decoder on the encoder's codes."""
-    codes = np.asarray(model.encoder(IMAGES))
-    return [np.asarray(model(IMAGES)), codes, np.asarray(model.decoder(codes))]
+    """Of the whole, of the decoder on the encoder's codes, and the codes; with switches, these after the codes."""
+    codes = model.encoder(IMAGES)
+    return [np.asarray(part) for part in (model(IMAGES), model.decoder(codes), *keras.tree.flatten(codes))]
+
+
+def set_noise(model):
+    """Keras saves no state of random numbers (nor of its own Dropout): set it, so that the same noise follows."""
+    for layer in model.encoder.layers:
+        if hasattr(layer, "seed_generator"):
+            layer.seed_generator.state.assign([1, 2])
 
 
 @pytest.mark.parametrize("kind", BUILDERS)
 def test_shapes_and_parts(kind):
     model = BUILDERS[kind]()
-    whole, codes, rebuilt = outputs(model)
+    whole, rebuilt, codes, *_ = outputs(model)
     assert whole.shape == rebuilt.shape == IMAGES.shape and codes.ndim == 2
     np.testing.assert_allclose(whole, rebuilt, rtol=1e-5, atol=1e-6)
     assert isinstance(model.encoder, keras.Model) and isinstance(model.decoder, keras.Model)
@@ -60,23 +83,28 @@ def test_saved_models_load_in_a_new_process_and_train_on(tmp_path):
         model = compiled(build())
         model.fit(IMAGES, IMAGES, epochs=2, batch_size=4, verbose=0)
         model.save(tmp_path / f"{kind}.keras")
-        model.fit(IMAGES, IMAGES, epochs=1, batch_size=12, verbose=0)
+        set_noise(model)
+        model.fit(IMAGES, IMAGES, epochs=1, batch_size=12, shuffle=False, verbose=0)
         np.savez(
             tmp_path / f"{kind}.npz", *outputs(keras.models.load_model(tmp_path / f"{kind}.keras")), *outputs(model)
         )
     np.save(tmp_path / "images.npy", IMAGES)
     script = """
 import sys, pathlib
-import aelib, aelib.dense, keras, numpy as np
+import aelib, aelib.conv, aelib.dense, keras, numpy as np
 folder = pathlib.Path(sys.argv[1])
 images = np.load(folder / "images.npy")
 def outputs(model):
-    codes = np.asarray(model.encoder(images))
-    return [np.asarray(model(images)), codes, np.asarray(model.decoder(codes))]
+    codes = model.encoder(images)
+    return [np.asarray(part) for part in (model(images), model.decoder(codes), *keras.tree.flatten(codes))]
 for file in sorted(folder.glob("*.keras")):
     model = keras.models.load_model(file)
     found = outputs(model)
-    model.fit(images, images, epochs=1, batch_size=12, verbose=0)  # the optimizer's state came along
+    for layer in model.encoder.layers:
+        if hasattr(layer, "seed_generator"):
+            layer.seed_generator.state.assign([1, 2])
+    # The optimizer's state came along.
+    model.fit(images, images, epochs=1, batch_size=12, shuffle=False, verbose=0)
     found += outputs(model)
     expected = np.load(file.with_suffix(".npz"))
     for key, value in zip(expected.files, found, strict=True):
@@ -234,3 +262,100 @@ def test_source_is_the_code_without_the_docstring():
     text = source(linear_autoencoder)
     assert text.startswith("def linear_autoencoder(") and '"""' not in text and "Autoencoder(encoder, decoder)" in text
     assert Autoencoder is dense.Autoencoder
+
+
+# ---- sparse autoencoders ----
+
+
+@pytest.mark.parametrize("k", [None, 3])
+@pytest.mark.parametrize("tied", [False, True])
+def test_sparse_autoencoder_is_the_formula(tied, k):
+    model = sparse_autoencoder(SHAPE, 40, code_activation=None if k else "sigmoid", k=k, mean=MEAN, tied=tied)
+    kernel, bias, *rest = (w.astype("float64") for w in model.get_weights())
+    back, back_bias = (kernel.T, rest[0]) if tied else rest
+    codes = (IMAGES.reshape(12, -1) - MEAN.reshape(-1)) @ kernel + bias
+    if k:
+        threshold = np.sort(codes, axis=1)[:, -k, None]
+        codes = np.where(codes >= threshold, codes, 0)
+        assert (np.count_nonzero(np.asarray(model.encoder(IMAGES)), axis=1) == k).all()
+    else:
+        codes = 1 / (1 + np.exp(-codes))
+    np.testing.assert_allclose(np.asarray(model.encoder(IMAGES)), codes, rtol=1e-4, atol=1e-5)
+    expected = 1 / (1 + np.exp(-(codes @ back + back_bias)))
+    np.testing.assert_allclose(np.asarray(model(IMAGES)).reshape(12, -1), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_mean_is_where_a_sparse_autoencoder_starts(tied):
+    for mean in (MEAN, MEAN.ravel(), MEAN[:, :, 0]):
+        model = sparse_autoencoder(SHAPE, 8, mean=mean, tied=tied)
+        zero = np.asarray(model.decoder(np.zeros((1, 8), "float32")))[0]
+        np.testing.assert_allclose(zero, MEAN, atol=1e-5)
+    codes = np.asarray(sparse_autoencoder(SHAPE, 8, code_activation=None, mean=MEAN).encoder(MEAN[None]))
+    np.testing.assert_allclose(codes, 0, atol=1e-5)  # it is subtracted first
+    at_zero = np.asarray(sparse_autoencoder(SHAPE, 8, tied=tied).decoder(np.zeros((1, 8), "float32")))
+    np.testing.assert_allclose(at_zero, 0.5, atol=1e-6)  # without one, nothing is known
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 12])
+def test_l1_penalty_is_the_sum_of_an_images_activations_at_any_batch_size(batch_size):
+    model = compiled(BUILDERS["sparse L1"]())
+    codes = np.asarray(model.encoder(IMAGES), "float64")
+    expected = np.mean((np.asarray(model(IMAGES)) - IMAGES) ** 2) + 1e-3 * codes.sum(axis=1).mean()
+    assert model.evaluate(IMAGES, IMAGES, batch_size=batch_size, verbose=0) == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("copies", [1, 8])
+def test_kl_penalty_is_the_divergence_of_the_batch_at_any_batch_size(copies):
+    model = compiled(BUILDERS["sparse KL"]())
+    images = np.tile(IMAGES, (copies, 1, 1, 1))
+    q = np.asarray(model.encoder(IMAGES), "float64").mean(axis=0)
+    divergence = np.sum(0.1 * np.log(0.1 / q) + 0.9 * np.log(0.9 / (1 - q)))
+    expected = np.mean((np.asarray(model(IMAGES)) - IMAGES) ** 2) + 1e-2 * divergence
+    assert model.evaluate(images, images, batch_size=len(images), verbose=0) == pytest.approx(expected, rel=1e-4)
+
+
+def test_k_sparse_keeps_its_penalty_on_all_activations():
+    """A penalty given beside k counts what the units computed, not the few that were kept."""
+    model = sparse_autoencoder(SHAPE, 8, k=3, activity_regularizer=keras.regularizers.L1(1.0))
+    model(IMAGES)
+    before = keras.Model(model.encoder.input, model.encoder.get_layer("code").output)
+    assert float(model.losses[0]) == pytest.approx(np.asarray(before(IMAGES)).sum() / 12, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"activity_regularizer": KLSparsity(0.1, 1), "code_activation": "relu"},
+            r"KLSparsity needs activations from 0 to 1, found code_activation 'relu': use 'sigmoid'",
+        ),
+        ({"activity_regularizer": KLSparsity(0.1, 1), "code_activation": None}, r"found code_activation None"),
+        ({"k": 9}, r"k is 9, but the last axis has length 8: choose a k from 1 to that length"),
+        ({"k": 0}, r"k is 0: expected a whole number, at least 1"),
+        ({"k": 2.5}, r"k is 2.5: expected a whole number"),
+        ({"mean": np.zeros((2, 2))}, r"mean has the shape \(2, 2\)"),
+    ],
+)
+def test_impossible_sparse_autoencoders_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        sparse_autoencoder(SHAPE, 8, **options)
+
+
+def test_impossible_sizes_of_a_sparse_autoencoder_are_refused():
+    for shape, size in ((SHAPE, 0), (SHAPE, 2.5), ((28, 28), 8), ((28, 28, 3), 8)):
+        with pytest.raises(ValueError, match=r"at least 1|expected \(height, width, 1\)"):
+            sparse_autoencoder(shape, size)
+
+
+def test_k_sparse_layer_stands_last_in_the_encoder():
+    assert isinstance(BUILDERS["k-sparse tied"]().encoder.layers[-1], KSparse)
+    assert not any(isinstance(layer, KSparse) for layer in BUILDERS["sparse L1"]().encoder.layers)
+
+
+@pytest.mark.parametrize("corruption", [GaussianCorruption(0.5), DropPixels(0.5)])
+def test_a_stacked_autoencoder_corrupts_its_images_in_training_only(corruption):
+    model = stacked_autoencoder(SHAPE, (9,), 3, corruption=corruption)
+    assert model.encoder.layers[1] is corruption
+    np.testing.assert_array_equal(np.asarray(model(IMAGES)), np.asarray(model(IMAGES)))
+    assert not np.allclose(np.asarray(model(IMAGES, training=True)), np.asarray(model(IMAGES)), atol=1e-3)

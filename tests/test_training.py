@@ -11,7 +11,7 @@ from IPython.display import Image
 import aelib
 from aelib import checks, training
 from aelib.dense import linear_autoencoder
-from aelib.training import LearningCurve, budget, one_cycle, seed_everything
+from aelib.training import LearningCurve, budget, one_cycle, restart, seed_everything
 
 IMAGES = np.random.default_rng(0).random((40, 4, 5, 1)).astype("float32")
 
@@ -59,6 +59,58 @@ def test_budget():
     assert budget(55_000, 250, shown=1_000) == (1, 220)
     with pytest.raises(ValueError, match=r"each must be at least 1"):
         budget(0, 128, shown=10)
+
+
+@pytest.mark.parametrize("rate", [0.01, one_cycle(0.01, 20)], ids=["constant", "schedule"])
+def test_a_restarted_fit_repeats_the_first_one_exactly(rate):
+    model = linear_autoencoder((4, 5, 1), 2)
+    model.compile(keras.optimizers.Adam(rate), "mse", jit_compile=False)
+    initial = model.get_weights()
+    runs = []
+    for again in (False, True, True):
+        if again:
+            restart(model, initial)
+            assert all(np.array_equal(a, b) for a, b in zip(initial, model.get_weights(), strict=True))
+            assert int(model.optimizer.iterations) == 0
+        keras.utils.set_random_seed(1)  # the order of the images
+        losses = model.fit(IMAGES, IMAGES, batch_size=8, epochs=4, verbose=0).history["loss"]
+        runs.append((losses, model.get_weights()))
+        assert int(model.optimizer.iterations) == 20
+    for losses, weights in runs[1:]:
+        np.testing.assert_array_equal(losses, runs[0][0])
+        for a, b in zip(weights, runs[0][1], strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(runs[0][1][0], initial[0])
+
+
+def test_weights_alone_do_not_restart_a_fit():
+    model = linear_autoencoder((4, 5, 1), 2)
+    model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=False)
+    initial, ends = model.get_weights(), []
+    for _ in range(2):
+        model.set_weights(initial)  # the optimizer still remembers the first fit
+        model.fit(IMAGES, IMAGES, batch_size=8, epochs=4, shuffle=False, verbose=0)
+        ends.append(model.get_weights()[0])
+    assert not np.array_equal(*ends)
+
+
+def test_a_restart_keeps_a_constant_rate_and_takes_a_new_one():
+    model = linear_autoencoder((4, 5, 1), 2)
+    model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=False)
+    model.fit(IMAGES, IMAGES, verbose=0)
+    restart(model, model.get_weights())
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.01)
+    model.optimizer.learning_rate = 0.003
+    restart(model, model.get_weights())
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.003)
+
+
+def test_a_restart_before_the_first_step_is_harmless():
+    model = small_model()
+    initial = model.get_weights()
+    restart(model, initial)
+    model.fit(IMAGES, IMAGES, verbose=0)
+    assert not np.array_equal(model.get_weights()[0], initial[0])
 
 
 def test_on_a_terminal_a_progress_bar(capsys):
