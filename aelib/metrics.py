@@ -1,6 +1,6 @@
-"""Numbers to compare by: reconstruction error, PCA as the baseline, what a classifier makes of codes.
+"""Numbers to compare by: reconstruction error, PCA as the baseline, what a classifier makes of codes, noise left.
 
-Introduced in chapters 01 and 02.
+Introduced in chapters 01, 02 and 06.
 """
 
 import numpy as np
@@ -36,17 +36,35 @@ def check_finite(array, what: str) -> np.ndarray:
     return array
 
 
+def check_pair(images, reconstructions) -> tuple[np.ndarray, np.ndarray]:
+    """Both as arrays; `ValueError` unless the images are images and the reconstructions finite, of the same shape."""
+    images = check_images(images)
+    reconstructions = check_finite(reconstructions, "reconstructions")
+    if images.shape != reconstructions.shape:
+        raise ValueError(f"images have the shape {images.shape}, reconstructions {reconstructions.shape}: expected one")
+    return images, reconstructions
+
+
 def squared_error(images, reconstructions) -> float:
     """Squared error summed over an image's pixels, mean over the images (Hinton & Salakhutdinov 2006, Fig. 2).
 
     `images`: `(n, height, width, 1)` in [0, 1]. `reconstructions`: the same shape, finite; those of a linear model
     may leave [0, 1]. Divide by the number of pixels for Keras's mean squared error. Raises `ValueError` for others.
     """
-    images = check_images(images)
-    reconstructions = check_finite(reconstructions, "reconstructions")
-    if images.shape != reconstructions.shape:
-        raise ValueError(f"images have the shape {images.shape}, reconstructions {reconstructions.shape}: expected one")
+    images, reconstructions = check_pair(images, reconstructions)
     return float(np.square(images - reconstructions).reshape(len(images), -1).sum(axis=1, dtype="float64").mean())
+
+
+def psnr(images, reconstructions) -> float:
+    """Peak signal-to-noise ratio in dB, mean over the images: 10 · log₁₀(1 / mean squared error of the image).
+
+    `images`: `(n, height, width, 1)` in [0, 1], so the peak is 1. `reconstructions`: the same shape, clipped to [0, 1]
+    here. 10 dB more are a tenth of the squared error; an image without error counts as 100 dB. Introduced in chapter
+    06. Raises `ValueError` for other shapes and values.
+    """
+    images, reconstructions = check_pair(images, reconstructions)
+    errors = np.square(images - np.clip(reconstructions, 0, 1)).reshape(len(images), -1).mean(axis=1, dtype="float64")
+    return float(np.mean(-10 * np.log10(np.maximum(errors, 1e-10))))
 
 
 def fit_pca(images, code_size: int) -> PCA:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from skimage.metrics import peak_signal_noise_ratio
 from sklearn.datasets import make_blobs
 
 from aelib.metrics import (
@@ -11,6 +12,7 @@ from aelib.metrics import (
     linear_probe_error,
     nearest_neighbour_error,
     pca_reconstruct,
+    psnr,
     squared_error,
 )
 
@@ -23,6 +25,18 @@ def test_squared_error_sums_over_pixels_and_averages_over_images():
     assert squared_error(IMAGES, IMAGES) == 0
     doubled = np.concatenate([IMAGES, IMAGES]), np.concatenate([shifted, shifted])
     assert squared_error(*doubled) == pytest.approx(20 * 0.25, rel=1e-5)
+
+
+def test_psnr_is_the_mean_of_the_images_own():
+    noisy = IMAGES + np.random.default_rng(1).normal(0, 0.3, IMAGES.shape)
+    expected = [peak_signal_noise_ratio(a, np.clip(b, 0, 1), data_range=1) for a, b in zip(IMAGES, noisy, strict=True)]
+    assert psnr(IMAGES, noisy) == pytest.approx(np.mean(expected), rel=1e-6)
+    assert psnr(np.zeros((2, 3, 3, 1)), np.full((2, 3, 3, 1), 0.1)) == pytest.approx(20)  # 10 · log₁₀(1 / 0.1²)
+    assert psnr(IMAGES, IMAGES) == pytest.approx(100)
+    with pytest.raises(ValueError, match=r"images have the shape \(40, 4, 5, 1\), reconstructions \(39, 4, 5, 1\)"):
+        psnr(IMAGES, IMAGES[1:])
+    with pytest.raises(ValueError, match=r"NaN"):
+        psnr(IMAGES, np.full_like(IMAGES, np.nan))
 
 
 def test_pca_is_the_eigendecomposition_of_the_covariance():
