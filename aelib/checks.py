@@ -31,6 +31,11 @@ def begin(notebook: str, dataset: str, seed: int) -> None:
     _session = Session(notebook, dataset, seed, time.monotonic())
 
 
+def session_seed() -> int:
+    """The seed of the chapter that is running; 0 outside of a chapter."""
+    return _session.seed or 0
+
+
 def check(what: str, value, *, at_most=None, at_least=None, equals=None, on=None, source: str | None = None) -> None:
     """Print `✓ what: value (bound)`, or raise `AssertionError` with the same words if the bound does not hold.
 
