@@ -170,7 +170,10 @@ def sparse_autoencoder(
     encoder = keras.Model(inputs, x if k is None else KSparse(k)(x), name="encoder")
 
     codes = keras.Input((code_size,))
-    to_pixels = TransposedDense(to_code, "sigmoid") if tied else keras.layers.Dense(pixels, "sigmoid", name="pixels")
+    if tied:
+        to_pixels = TransposedDense(to_code, "sigmoid", name="pixels")
+    else:
+        to_pixels = keras.layers.Dense(pixels, "sigmoid", name="pixels")
     decoder = keras.Model(codes, keras.layers.Reshape(input_shape)(to_pixels(codes)), name="decoder")
     if mean is not None:
         start_at(to_pixels, centre)
