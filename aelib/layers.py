@@ -208,8 +208,24 @@ def _spread(pooled, pool_size, height, width):
     return ops.slice(spread, (0, top, left, 0), (ops.shape(spread)[0], height, width, spread.shape[-1]))
 
 
+class Corruption(keras.layers.Layer):
+    """What the corruptions have in common: random numbers of their own, and an output of the input's shape."""
+
+    def __init__(self, seed=None, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.supports_masking = True
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return {**super().get_config(), "seed": self.seed}
+
+
 @keras.saving.register_keras_serializable("aelib")
-class GaussianCorruption(keras.layers.Layer):
+class GaussianCorruption(Corruption):
     """Adds noise from N(0, stddev²) to every value, in training only; otherwise it hands its input on.
 
     `stddev`: in the units of the input (grey values, of 0 to 1). `clip`: the noisy values are clipped to [0, 1], so
@@ -218,14 +234,11 @@ class GaussianCorruption(keras.layers.Layer):
     """
 
     def __init__(self, stddev: float, clip: bool = True, seed=None, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(seed, **kwargs)
         if not _is_number(stddev) or stddev < 0:
             raise ValueError(f"stddev is {stddev!r}: expected a finite number, at least 0")
         self.stddev = float(stddev)
         self.clip = clip
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-        self.supports_masking = True
 
     def call(self, x, training=None):
         if not training:
@@ -235,15 +248,12 @@ class GaussianCorruption(keras.layers.Layer):
         )
         return ops.clip(x + noise, 0, 1) if self.clip else x + noise
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
     def get_config(self):
-        return {**super().get_config(), "stddev": self.stddev, "clip": self.clip, "seed": self.seed}
+        return {**super().get_config(), "stddev": self.stddev, "clip": self.clip}
 
 
 @keras.saving.register_keras_serializable("aelib")
-class DropPixels(keras.layers.Layer):
+class DropPixels(Corruption):
     """Sets each value to 0 with probability `rate`, independently, in training only; the rest stays as it is.
 
     That is the difference from `keras.layers.Dropout`, which scales the rest by 1 / (1 − rate): a denoising
@@ -253,13 +263,10 @@ class DropPixels(keras.layers.Layer):
     """
 
     def __init__(self, rate: float, seed=None, **kwargs):
-        super().__init__(**kwargs)
+        super().__init__(seed, **kwargs)
         if not _is_number(rate) or not 0 <= rate < 1:
             raise ValueError(f"rate is {rate!r}: expected the share of values to drop, at least 0 and less than 1")
         self.rate = float(rate)
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-        self.supports_masking = True
 
     def call(self, x, training=None):
         if not training:
@@ -268,11 +275,8 @@ class DropPixels(keras.layers.Layer):
         dropped = keras.random.uniform(ops.shape(x), dtype="float32", seed=self.seed_generator) < self.rate
         return ops.where(dropped, ops.zeros_like(x), x)
 
-    def compute_output_shape(self, input_shape):
-        return input_shape
-
     def get_config(self):
-        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+        return {**super().get_config(), "rate": self.rate}
 
 
 @keras.saving.register_keras_serializable("aelib")
