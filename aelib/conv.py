@@ -29,13 +29,13 @@ def conv_autoencoder(
 ) -> Autoencoder:
     """Convolutions that halve the image once per entry of `filters`, a dense code, and as many steps up again.
 
-    `input_shape`: `(height, width, 1)`, of any size: odd sizes are rounded up, and cropped on the way back. Down: a
-    convolution and max pooling, or, without `pooling`, a convolution with stride 2. Up: see `grow`. `hidden`: units
-    of dense layers between the maps and the code, mirrored. Codes: `(n, code_size)`; with `up="switches"` the
-    encoder returns, and the decoder takes, a list `[codes, switches of level 1, 2, …]`. `mean`: the mean training
-    image, with which an output of zeros answers. `corruption`: a layer through which images pass first (chapter 06).
-    Introduced in chapter 04 (Masci et al. 2011, ICANN). Raises `ValueError` for impossible sizes, and for switches
-    without pooling.
+    `input_shape`: `(height, width, 1)`, of any size: odd sizes are rounded up, and cropped on the way back. Down: see
+    `shrink`, a convolution and max pooling, or, without `pooling`, a convolution with stride 2. Up: see `grow`.
+    `hidden`: units of dense layers between the maps and the code, mirrored. Codes: `(n, code_size)`; with
+    `up="switches"` the encoder returns, and the decoder takes, a list `[codes, switches of level 1, 2, …]`. `mean`:
+    the mean training image, with which an output of zeros answers. `corruption`: a layer through which images pass
+    first (chapter 06). Introduced in chapter 04 (Masci et al. 2011, ICANN). Raises `ValueError` for impossible sizes,
+    and for switches without pooling.
     """
     check_sizes(input_shape, code_size, kernel_size, *filters, *hidden)
     if up not in WAYS_UP or not filters or (up == "switches" and not pooling):
@@ -49,12 +49,8 @@ def conv_autoencoder(
     sizes, switches = [], []
     for count in filters:
         sizes.append(x.shape[1:3])
-        x = _convolution(count, kernel_size, activation, strides=1 if pooling else 2)(x)
-        if up == "switches":
-            x, where = MaxPoolWithSwitches(2)(x)
-            switches.append(where)
-        elif pooling:
-            x = keras.layers.MaxPooling2D(2, padding="same")(x)
+        x, where = shrink(x, count, pooling=pooling, switches=up == "switches", size=kernel_size, activation=activation)
+        switches += where
     maps = x.shape[1:]
     x = keras.layers.Flatten()(x)
     for units in hidden:
@@ -72,6 +68,18 @@ def conv_autoencoder(
         x = grow(x, sizes[level], count, up=up, switches=places[level : level + 1], size=kernel_size, activation=to)
     decoder = keras.Model([codes, *places] if places else codes, around_mean(x, mean), name="decoder")
     return Autoencoder(encoder, decoder)
+
+
+def shrink(x, count: int, *, pooling: bool = True, switches: bool = False, size: int = 3, activation=None):
+    """One level down: maps `x` to `count` maps of half the height and width, and a list of the switches, if any.
+
+    A convolution and max pooling or, without `pooling`, a convolution of stride 2.
+    """
+    x = _convolution(count, size, activation, strides=1 if pooling else 2)(x)
+    if switches:
+        x, where = MaxPoolWithSwitches(2)(x)
+        return x, [where]
+    return (keras.layers.MaxPooling2D(2, padding="same")(x) if pooling else x), []
 
 
 def grow(x, to, count: int, *, up: str, switches=(), size: int = 3, activation=None):
