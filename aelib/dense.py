@@ -5,6 +5,7 @@ import copy
 import inspect
 import math
 import numbers
+import textwrap
 from collections.abc import Iterable
 
 import keras
@@ -239,8 +240,8 @@ def describe(autoencoder: Autoencoder) -> str:
 
 
 def source(function) -> str:
-    """The source of a builder, without its docstring, as a chapter prints it."""
-    text = inspect.getsource(function)
+    """The source of a builder or a method, without its docstring, as a chapter prints it."""
+    text = textwrap.dedent(inspect.getsource(function))
     first = ast.parse(text).body[0].body[0]
     lines = text.splitlines(keepends=True)
     if function.__doc__:

@@ -10,6 +10,7 @@ import pytest
 
 from aelib import datasets
 from aelib.datasets import IDX_FILES, DatasetError, deformed_copies, load
+from aelib.shapes import directions, make_shapes
 
 
 def idx(array: np.ndarray, kind: int = 0x08) -> bytes:
@@ -48,6 +49,19 @@ def test_digits_are_split_stratified_and_alike_everywhere():
     # a fingerprint: the split must not depend on the machine
     assert data.y_test[:10].tolist() == [9, 3, 4, 0, 9, 0, 2, 8, 1, 1]
     assert len({image.tobytes() for image in (*data.x_train, *data.x_valid, *data.x_test)}) == 5000
+
+
+def test_shapes_have_the_form_of_the_others():
+    data = load("shapes")
+    assert repr(data) == "shapes: 10,000 / 1,000 / 1,000 images (train / valid / test) of 28×28, 3 classes"
+    for seed, (x, y) in enumerate(
+        ((data.x_train, data.y_train), (data.x_valid, data.y_valid), (data.x_test, data.y_test))
+    ):
+        assert x.dtype == np.float32 and y.dtype == np.int64 and x.min() == 0 and x.max() == 1
+        assert np.bincount(y).min() > 0.3 * len(y)
+        drawn = make_shapes(2000, seed)  # more of the same begin with the same
+        np.testing.assert_array_equal(x[:1000], drawn.images[:1000])
+        np.testing.assert_array_equal(y[:1000], directions(drawn.factors)[:1000])
 
 
 def test_dataset_is_frozen_and_describes_itself():
@@ -103,7 +117,7 @@ def test_the_environment_chooses_the_data_set(folder, monkeypatch):
 
 @pytest.mark.parametrize("name", ["no_such_set", "../my_glyphs", "/etc", "my.glyphs"])
 def test_unknown_name_lists_the_known_ones(folder, name):
-    with pytest.raises(DatasetError, match=r"digits, mnist, fashion_mnist, my_glyphs"):
+    with pytest.raises(DatasetError, match=r"digits, mnist, fashion_mnist, shapes, my_glyphs"):
         load(name)
 
 

@@ -115,6 +115,7 @@ def test_readiness_tells_versions_and_data_and_no_path(tmp_path, monkeypatch):
     found = dict(line.removeprefix("data set ").split("  ", 1) for line in table.splitlines() if "data set" in line)
     assert {name.strip("'"): text.strip() for name, text in found.items()} == {
         "digits": "ships with the course, no network needed",
+        "shapes": "drawn by code, no network needed",
         "mnist": "in the data folder",
         "fashion_mnist": "not here; would be downloaded when asked for",
         "my_glyphs": "your own, in the data folder",
