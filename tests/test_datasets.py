@@ -13,6 +13,11 @@ from aelib.datasets import IDX_FILES, DatasetError, deformed_copies, load
 from aelib.shapes import directions, make_shapes
 
 
+def gz(content: bytes) -> bytes:
+    """Without the time, which would give two workers different names for one test."""
+    return gzip.compress(content, mtime=0)
+
+
 def idx(array: np.ndarray, kind: int = 0x08) -> bytes:
     header = struct.pack(f">BBBB{array.ndim}I", 0, 0, kind, array.ndim, *array.shape)
     return header + array.astype({0x08: ">u1", 0x0D: ">f4"}[kind]).tobytes()
@@ -21,7 +26,7 @@ def idx(array: np.ndarray, kind: int = 0x08) -> bytes:
 def write(folder, part: str, content: bytes, compress: bool = True) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     name = IDX_FILES[part] + (".gz" if compress else "")
-    (folder / name).write_bytes(gzip.compress(content) if compress else content)
+    (folder / name).write_bytes(gz(content) if compress else content)
 
 
 @pytest.fixture
@@ -134,20 +139,20 @@ def break_gzip(raw):
 @pytest.mark.parametrize(
     ("part", "content", "message"),
     [
-        ("x_train", break_gzip(gzip.compress(idx(np.zeros((200, 20, 24))))), "is not a whole gzip file.*again"),
+        ("x_train", break_gzip(gz(idx(np.zeros((200, 20, 24))))), "is not a whole gzip file.*again"),
         ("x_train", b"not gzip at all", "is not a whole gzip file.*again"),
-        ("x_train", gzip.compress(idx(np.zeros((200, 20, 24)))[:-7]), "header announces.*truncated"),
-        ("x_train", gzip.compress(idx(np.zeros((200, 20, 24)))[:6]), "header announces.*truncated"),
-        ("x_train", gzip.compress(idx(np.zeros((200, 20, 24))) + b"x"), "header announces.*too long"),
-        ("x_train", gzip.compress(b"PK\x03\x04 something else"), "does not begin like an IDX file.*found 50 4b 03 04"),
-        ("x_train", gzip.compress(b""), "does not begin like an IDX file.*found nothing"),
-        ("x_train", gzip.compress(idx(np.zeros((200, 20, 24)), 0x0D)), "holds float values.*expected unsigned bytes"),
-        ("x_train", gzip.compress(idx(np.zeros(200))), "with 1 axes, expected unsigned bytes with 3"),
-        ("y_train", gzip.compress(idx(np.zeros((200, 2)))), "with 2 axes, expected unsigned bytes with 1"),
-        ("y_train", gzip.compress(idx(np.repeat(range(3), 66))), "200 train images and 198 train labels"),
-        ("x_test", gzip.compress(idx(np.zeros((40, 28, 28)))), "20×24 and test images of 28×28 pixels"),
-        ("y_train", gzip.compress(idx(np.r_[[3] * 199, 5])), "at least two classes, with two training images"),
-        ("y_test", gzip.compress(idx(np.full(40, 4))), "of every class that the test images have"),
+        ("x_train", gz(idx(np.zeros((200, 20, 24)))[:-7]), "header announces.*truncated"),
+        ("x_train", gz(idx(np.zeros((200, 20, 24)))[:6]), "header announces.*truncated"),
+        ("x_train", gz(idx(np.zeros((200, 20, 24))) + b"x"), "header announces.*too long"),
+        ("x_train", gz(b"PK\x03\x04 something else"), "does not begin like an IDX file.*found 50 4b 03 04"),
+        ("x_train", gz(b""), "does not begin like an IDX file.*found nothing"),
+        ("x_train", gz(idx(np.zeros((200, 20, 24)), 0x0D)), "holds float values.*expected unsigned bytes"),
+        ("x_train", gz(idx(np.zeros(200))), "with 1 axes, expected unsigned bytes with 3"),
+        ("y_train", gz(idx(np.zeros((200, 2)))), "with 2 axes, expected unsigned bytes with 1"),
+        ("y_train", gz(idx(np.repeat(range(3), 66))), "200 train images and 198 train labels"),
+        ("x_test", gz(idx(np.zeros((40, 28, 28)))), "20×24 and test images of 28×28 pixels"),
+        ("y_train", gz(idx(np.r_[[3] * 199, 5])), "at least two classes, with two training images"),
+        ("y_test", gz(idx(np.full(40, 4))), "of every class that the test images have"),
     ],
 )
 def test_bad_files_are_refused_in_one_sentence(folder, part, content, message):
@@ -207,8 +212,8 @@ def test_failed_load_keeps_a_whole_download_and_drops_a_broken_one(tmp_path, mon
     cache = tmp_path / "keras" / "datasets" / "fashion-mnist"
     cache.mkdir(parents=True)
     whole, broken = cache / "train-images-idx3-ubyte.gz", cache / "t10k-images-idx3-ubyte.gz"
-    whole.write_bytes(gzip.compress(b"all of it"))
-    broken.write_bytes(gzip.compress(b"all of it")[:-9])
+    whole.write_bytes(gz(b"all of it"))
+    broken.write_bytes(gz(b"all of it")[:-9])
 
     def fail():
         raise MemoryError("for another reason")
