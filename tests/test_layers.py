@@ -9,7 +9,16 @@ import scipy.special
 import scipy.stats
 import tensorflow as tf
 
-from aelib.layers import DropPixels, GaussianCorruption, KLSparsity, KSparse, MaxPoolWithSwitches, MaxUnpool
+from aelib.layers import (
+    DropPixels,
+    GaussianCorruption,
+    KLSparsity,
+    KSparse,
+    MaxPoolWithSwitches,
+    MaxUnpool,
+    MinibatchStdDev,
+    Pack,
+)
 
 # (height, width), pool_size: windows that fit, that stand over one edge or both, and larger ones than the image.
 POOLS = [
@@ -471,6 +480,50 @@ def test_kl_sparsity_config_makes_an_equal_one():
     assert isinstance(copy, KLSparsity) and copy.get_config() == penalty.get_config()
 
 
+@pytest.mark.parametrize("shape", [(5, 3), (4, 6, 5, 3), (2, 1)])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_minibatch_statistics_are_one_feature_the_same_for_all(shape, dtype):
+    x = (3 + np.random.default_rng(0).normal(size=shape)).astype(dtype)
+    layer = MinibatchStdDev(dtype=dtype)
+    y = np.asarray(layer(x))
+    assert y.shape == (*shape[:-1], shape[-1] + 1) == layer.compute_output_shape(shape) and y.dtype == dtype
+    np.testing.assert_array_equal(y[..., :-1], x)
+    deviations = [np.std(column, dtype="float64") for column in x.reshape(len(x), -1).T]
+    np.testing.assert_allclose(y[..., -1], np.mean(deviations), rtol=1e-3)
+
+
+def test_minibatch_statistics_of_equal_samples_are_zero_and_have_a_finite_gradient():
+    for n in (1, 4):
+        x = tf.Variable(np.full((n, 3), 2.0, "float32"))
+        with tf.GradientTape() as tape:
+            y = MinibatchStdDev()(x)
+        assert float(tf.reduce_max(y[:, -1])) == pytest.approx(0, abs=2e-4)
+        assert np.isfinite(tape.gradient(y, x)).all()
+
+
+@pytest.mark.parametrize("shape", [(6, 2), (6, 4, 5, 3)])
+@pytest.mark.parametrize("m", [1, 2, 3])
+def test_packing_puts_samples_side_by_side(shape, m):
+    x = np.arange(np.prod(shape), dtype="float32").reshape(shape)
+    packs = np.asarray(Pack(m)(x))
+    expected = [np.concatenate(x[i : i + m], axis=-1) for i in range(0, 6, m)]
+    np.testing.assert_array_equal(packs, expected)
+    assert Pack(m).compute_output_shape((None, *shape[1:])) == (None, *packs.shape[1:])
+    inputs = keras.Input(shape[1:])
+    np.testing.assert_array_equal(keras.Model(inputs, Pack(m)(inputs)).predict(x, verbose=0), packs)
+
+
+@pytest.mark.parametrize("m", [0, -1, 1.5, "2", None])
+def test_impossible_packs_are_refused(m):
+    with pytest.raises(ValueError, match=r"m is .*: expected how many samples make a pack"):
+        Pack(m)
+
+
+def test_samples_that_make_no_whole_packs_are_refused():
+    with pytest.raises(ValueError, match=r"5 samples do not make packs of 2: choose a batch_size that is a multiple"):
+        Pack(2)(np.zeros((5, 3), "float32"))
+
+
 def pooling_model(pool_size):
     x = inputs = keras.Input((7, 5, 2))
     x = keras.layers.Conv2D(3, 3, padding="same", activation="relu")(x)
@@ -493,8 +546,10 @@ def dense_model(*layers):
         lambda: dense_model(DropPixels(0.3, seed=4), keras.layers.Dense(6)),
         lambda: dense_model(keras.layers.Dense(6), KSparse(2)),
         lambda: dense_model(keras.layers.Dense(6, "sigmoid", activity_regularizer=KLSparsity(0.1, 2))),
+        lambda: dense_model(MinibatchStdDev(), keras.layers.Dense(6)),
+        lambda: dense_model(Pack(1), keras.layers.Dense(6)),
     ],
-    ids=["pooling", "pooling rectangles", "Gaussian", "drop", "k-sparse", "KL"],
+    ids=["pooling", "pooling rectangles", "Gaussian", "drop", "k-sparse", "KL", "statistics", "pack"],
 )
 def test_saved_models_load_with_equal_outputs_and_train(build, tmp_path):
     model = build()
