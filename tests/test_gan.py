@@ -262,7 +262,7 @@ def test_impossible_noise_is_refused(noise):
     ("parts", "message"),
     [
         (networks((4, 4, 1), (5, 5, 1)), r"samples of the shape \(4, 4, 1\), but the discriminator takes \(5, 5, 1\)"),
-        (networks(logits=2), r"discriminator's output is of the shape \(None, 2\): expected a logit a sample"),
+        (networks(logits=2), r"discriminator gives the shape \(None, 2\): expected a logit for each sample"),
         ((conditional()[0], networks()[1]), r"1 inputs for labels.* and the discriminator 0, .*or neither"),
         ((networks()[0], conditional()[1]), r"0 inputs for labels.* and the discriminator 1, .*or neither"),
     ],
