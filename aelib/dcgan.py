@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from aelib.conv import _cropped
 from aelib.dense import Autoencoder, check_sizes
 from aelib.gan import GAN
 
@@ -242,8 +243,3 @@ def _normed(x, norm, activation):
     if norm:
         x = keras.layers.BatchNormalization()(x)
     return keras.layers.Activation(activation)(x)
-
-
-def _cropped(x, to):
-    more = [have - want for have, want in zip(x.shape[1:3], to, strict=True)]
-    return keras.layers.Cropping2D([(0, more[0]), (0, more[1])])(x) if any(more) else x

@@ -10,7 +10,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from aelib.layers import MinibatchStdDev, Pack
+from aelib.layers import MinibatchStdDev, Pack, _is_number
 
 
 @keras.saving.register_keras_serializable("aelib")
@@ -245,7 +245,3 @@ def _check_pair(generator, discriminator) -> None:
             f"the generator has {len(labels)} inputs for labels, of the shapes {labels}, and the discriminator "
             f"{len(expected)}, {expected}: expected both to take the same labels, or neither"
         )
-
-
-def _is_number(value) -> bool:
-    return isinstance(value, numbers.Real) and math.isfinite(value)
