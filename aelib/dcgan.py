@@ -137,11 +137,17 @@ def batches(images, batch_size: int, labels=None) -> tf.data.Dataset:
     order = tf.data.Dataset.range(len(images)).shuffle(len(images)).batch(batch_size, drop_remainder=True)
     options = tf.data.Options()
     options.autotune.enabled = False
-    images = tf.constant(images)
-    if labels is None:
-        return order.map(lambda chosen: tf.gather(images, chosen)).with_options(options)
-    labels = tf.constant(np.asarray(labels, "int32"))
-    return order.map(lambda chosen: (tf.gather(images, chosen), tf.gather(labels, chosen))).with_options(options)
+    arrays = [images] if labels is None else [images, np.asarray(labels, "int32")]
+
+    def pick(chosen):
+        """Out of the arrays as they are: as constants of the graph they would be held three times."""
+        parts = [tf.numpy_function(array.__getitem__, [chosen], array.dtype, stateful=False) for array in arrays]
+        parts = [
+            tf.ensure_shape(part, (batch_size, *array.shape[1:])) for part, array in zip(parts, arrays, strict=True)
+        ]
+        return tuple(parts) if len(parts) > 1 else parts[0]
+
+    return order.map(pick).with_options(options)
 
 
 def averaged(gan: GAN) -> keras.Model:

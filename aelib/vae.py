@@ -33,8 +33,8 @@ def bernoulli_nats(images, probabilities):
     `images`: 0 or 1, or grey values that stand for the probability of a 1 (the loss is then the mean over such
     draws); `probabilities`: the decoder's; both `(n, height, width, 1)`. Returns `(n,)`.
     """
-    probabilities = ops.convert_to_tensor(probabilities)
-    images = ops.cast(images, probabilities.dtype)
+    # In half precision 1 − 1e-6 would be 1, whose log-odds are infinite.
+    images, probabilities = ops.cast(images, "float32"), ops.cast(probabilities, "float32")
     p = ops.clip(probabilities, 1e-6, 1 - 1e-6)
     nats = -images * ops.log(p) - (1 - images) * ops.log(1 - p)
     return ops.sum(nats, axis=(1, 2, 3))
@@ -121,7 +121,8 @@ def stacked_vae(
     x = codes = keras.Input((code_size,))
     for units in reversed(hidden):
         x = keras.layers.Dense(units, activation, kernel_initializer="he_normal")(x)
-    pixels = keras.layers.Dense(math.prod(input_shape), "sigmoid", name="pixels")
+    # float32 also under a policy of mixed precision: a probability of 0.999 would be rounded to 1.
+    pixels = keras.layers.Dense(math.prod(input_shape), "sigmoid", name="pixels", dtype="float32")
     decoder = keras.Model(codes, keras.layers.Reshape(input_shape)(pixels(x)), name="decoder")
     if mean is not None:
         start_at(pixels, flat_mean(mean, input_shape))

@@ -189,6 +189,7 @@ def test_impossible_models_are_refused(arguments, options, message):
 
 
 def test_corruption_stands_before_the_first_convolution_in_training_only():
+    keras.utils.set_random_seed(0)  # three filters: now and then they hardly see the pixels
     x = images((6, 6), n=8)
     model = conv_autoencoder((6, 6, 1), (3,), 4, corruption=DropPixels(0.9, seed=1))
     assert isinstance(model.encoder.layers[1], DropPixels)
@@ -213,10 +214,11 @@ def test_describe_shows_the_switches_beside_the_code():
 
 @pytest.mark.parametrize(("up", "pooling"), KINDS)
 def test_it_trains(up, pooling):
+    keras.utils.set_random_seed(0)  # how far a few steps lead depends on where they start
     x = images((7, 5), n=16)
     model = conv_autoencoder((7, 5, 1), (3, 4), 6, up=up, pooling=pooling, mean=x.mean(axis=0))
     model.compile(keras.optimizers.Adam(0.02), "mse", jit_compile=False)
     before = model.get_weights()
-    losses = model.fit(x, x, batch_size=8, epochs=20, verbose=0).history["loss"]
+    losses = model.fit(x, x, batch_size=8, epochs=40, verbose=0).history["loss"]
     assert losses[-1] < 0.9 * losses[0]
     assert not any(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))

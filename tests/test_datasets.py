@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import tracemalloc
 import urllib.error
 
 import keras
@@ -96,6 +97,26 @@ def test_images_and_labels_stay_together(tmp_path, monkeypatch):
     data = load("set")
     for x, y in ((data.x_train, data.y_train), (data.x_valid, data.y_valid), (data.x_test, data.y_test)):
         np.testing.assert_array_equal(np.round(x[:, 0, 0, 0] * 255), 10 * (y + 1))
+
+
+@pytest.mark.parametrize("name", ["mnist", "my_set"])
+def test_loading_holds_less_than_two_of_the_set(tmp_path, monkeypatch, name):
+    """NumPy reports to tracemalloc: the set in float32, its bytes once or twice, and no second copy in float32."""
+    monkeypatch.setenv("AELIB_DATA", str(tmp_path))
+    rng = np.random.default_rng(0)
+    for split, count in (("train", 10_000), ("test", 1_000)):
+        images = rng.integers(0, 256, (count, 20, 20), dtype=np.uint8)
+        write(tmp_path / name, f"x_{split}", idx(images))
+        write(tmp_path / name, f"y_{split}", idx(np.arange(count) % 10))
+    tracemalloc.start()
+    try:
+        data = load(name)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    size = sum(x.nbytes for x in (data.x_train, data.x_valid, data.x_test))
+    assert size < peak < 1.6 * size
+    np.testing.assert_array_equal(data.x_test[..., 0], (images / np.float32(255)).astype("float32"))
 
 
 def test_classes_txt_names_the_labels(folder):

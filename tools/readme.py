@@ -1,0 +1,240 @@
+"""Write the README's table of chapters from the ledger of one run of the course.
+
+    python tools/readme.py [LEDGER]
+
+LEDGER is the file that `make test AELIB_LEDGER=file` has written (default: docs/ledger.jsonl). Another file is kept as
+docs/ledger.jsonl, so that the tests can compare the table with it. The sentences stand in docs/headlines.toml, and the
+table between two comments in README.md. What cannot be written is refused in one sentence, and nothing is changed.
+"""
+
+import argparse
+import json
+import os
+import re
+import sys
+import tempfile
+import tomllib
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BEGIN = "<!-- chapters: begin; `make readme` writes what follows, from docs/ledger.jsonl and docs/headlines.toml -->"
+END = "<!-- chapters: end -->"
+WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """How a chapter was run: what conftest.py records beside its seconds."""
+
+    dataset: str
+    seed: int
+    cores: int
+    workers: int
+    threads: int | None
+    tensorflow: str
+    keras: str
+    date: str
+
+
+@dataclass
+class Run:
+    """A chapter's last run: its checks, and, once it has ended well, its seconds and circumstances."""
+
+    values: dict[str, object] = field(default_factory=dict)
+    dataset: str | None = None  # that of its checks: a chapter may bring its own
+    seconds: float | None = None
+    circumstances: Circumstances | None = None
+
+
+# ---- the ledger ----
+
+
+def read_rows(path: Path) -> list[dict]:
+    """The ledger's lines: checks, and records of chapters."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        sys.exit(f"The ledger {path} cannot be read ({error.strerror}): `make test AELIB_LEDGER=file` writes one.")
+    rows = []
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+        except ValueError:
+            sys.exit(f"Line {number} of {path} is not JSON.")
+        needed = {"notebook", "dataset", "seed"}
+        if is_record(row):
+            needed |= {each.name for each in fields(Circumstances)}
+        else:
+            needed |= {"check", "value"}
+        if not isinstance(row, dict) or not needed <= row.keys():
+            sys.exit(f"Line {number} of {path} is neither a check nor the record of a chapter.")
+        rows.append(row)
+    return rows
+
+
+def is_record(row: object) -> bool:
+    """Whether a line says how long a chapter took, rather than what a check measured."""
+    return isinstance(row, dict) and "chapter_seconds" in row
+
+
+def refuse_mixture(rows: list[dict], path: Path) -> None:
+    """One data set, one seed. A chapter that brings its own data has one data set, too."""
+    groups = {"": [row for row in rows if is_record(row)]}
+    for row in rows:
+        if not is_record(row):
+            groups.setdefault(f" of chapter {row['notebook']}", []).append(row)
+    found = [("seeds", "", {row["seed"] for row in rows})]
+    found += [("data sets", where, {row["dataset"] for row in group}) for where, group in groups.items()]
+    for what, where, values in found:
+        if len(values) > 1:
+            sys.exit(f"{path} holds results{where} from two {what} ({', '.join(sorted(map(str, values)))}): give one.")
+
+
+def last_runs(rows: list[dict]) -> dict[str, Run]:
+    """The last run of each chapter. A chapter's record ends its run: what comes later belongs to another one."""
+    runs: dict[str, Run] = {}
+    for row in rows:
+        run = runs.setdefault(row["notebook"], Run())
+        if is_record(row):
+            run.seconds = row["chapter_seconds"]
+            run.circumstances = Circumstances(**{each.name: row[each.name] for each in fields(Circumstances)})
+            continue
+        if run.circumstances:
+            run = runs[row["notebook"]] = Run()
+        run.values[row["check"]] = row["value"]
+        run.dataset = row["dataset"]
+    return runs
+
+
+def common_circumstances(runs: list[Run], path: Path) -> Circumstances:
+    """The circumstances that all chapters share."""
+    for name in (each.name for each in fields(Circumstances)):
+        values = {str(getattr(run.circumstances, name)) for run in runs}
+        if len(values) > 1:
+            sys.exit(f"The chapters in {path} do not come from one run: {name} is {' and '.join(sorted(values))}.")
+    return runs[0].circumstances
+
+
+# ---- the table ----
+
+
+def read_headlines(path: Path) -> dict[str, dict]:
+    """The sentence of each chapter (`text`), and the checks that its placeholders stand for (`values`)."""
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        sys.exit(f"{path} cannot be read: {error}.")
+
+
+def fill(number: str, headline: dict, values: dict[str, object]) -> str:
+    """A chapter's sentence with the measured values in it."""
+    checks = headline.get("values", {})
+    for name, check in checks.items():
+        if check not in values:
+            sys.exit(f"Chapter {number}: {{{name}}} stands for the check {check!r}, which is not in the ledger.")
+    text = headline.get("text", "")
+    try:
+        text = text.format_map({name: values[check] for name, check in checks.items()})
+    except (KeyError, IndexError) as error:
+        sys.exit(f"Chapter {number}: docs/headlines.toml does not say which check the placeholder {error} stands for.")
+    except (ValueError, TypeError, AttributeError) as error:
+        sys.exit(f"Chapter {number}: its sentence in docs/headlines.toml cannot be filled ({error}).")
+    return re.sub(r"(?<=\d)%", " %", " ".join(text.split()))  # the course writes 9 %, Python 9%
+
+
+def title(path: Path) -> str:
+    """What a notebook is called in its first line, `# 1 · A linear autoencoder is PCA`, without the number."""
+    first = json.loads(path.read_text("utf-8"))["cells"][0]["source"]
+    return re.sub(r"^#\s*\d+\s*·\s*", "", "".join(first).partition("\n")[0]).strip()
+
+
+def line_above(common: Circumstances, runs: dict[str, Run]) -> str:
+    """On which data, machine and day the table was measured, and how."""
+    same = (common.dataset, None)  # None: a chapter without checks
+    others = [f"chapter {number}: `{run.dataset}`" for number, run in runs.items() if run.dataset not in same]
+    own = "".join(f" ({'; '.join(others)})" if others else "")
+    chapters = f"{word(common.workers)} chapter{'s' * (common.workers > 1)} at a time"
+    threads = "as many threads as TensorFlow takes"
+    if common.threads:
+        threads = f"{word(common.threads)} thread{'s' * (common.threads > 1)} each"
+    return (
+        f"Measured on {common.date} on the data set `{common.dataset}`{own} with seed {common.seed}, on a machine with "
+        f"{word(common.cores)} core{'s' * (common.cores > 1)}: `make test`, {chapters}, {threads}; "
+        f"TensorFlow {common.tensorflow}, Keras {common.keras}. "
+        "Times include the start of a chapter's kernel. Errors are those on unseen images, unless it says otherwise."
+    )
+
+
+def word(count: int) -> str:
+    """A small number as prose has it."""
+    return WORDS[count] if 0 <= count < len(WORDS) else str(count)
+
+
+def table(root: Path, ledger: Path) -> str:
+    """What stands between the two comments: the circumstances, and a row for each notebook of the course."""
+    rows = read_rows(ledger)
+    refuse_mixture(rows, ledger)
+    runs = last_runs(rows)
+    headlines = read_headlines(root / "docs" / "headlines.toml")
+    chapters = {path.stem.partition("_")[0]: path for path in sorted((root / "notebooks").glob("*.ipynb"))}
+    for number in chapters:
+        if number not in runs or not runs[number].circumstances:
+            sys.exit(f"{ledger} has no record of chapter {number} that it ended well: run `make test` again.")
+        if number not in headlines:
+            sys.exit(f"docs/headlines.toml has no sentence for chapter {number}.")
+    runs = {number: runs[number] for number in chapters}
+    lines = [line_above(common_circumstances(list(runs.values()), ledger), runs), ""]
+    lines += ["| | chapter | time | what it finds |", "|---|---|---|---|"]
+    for number, path in chapters.items():
+        picture = f'<img src="docs/{path.stem}.png" width="220">'
+        link = f"[{number} {title(path)}](notebooks/{path.name})"
+        sentence = fill(number, headlines[number], runs[number].values)
+        lines.append(f"| {picture} | {link} | {runs[number].seconds:.0f} s | {sentence} |")
+    return "\n".join(lines)
+
+
+def render(root: Path, ledger: Path) -> str:
+    """The whole README, with the table made anew."""
+    text = (root / "README.md").read_text("utf-8")
+    if [line for line in text.splitlines() if line in (BEGIN, END)] != [BEGIN, END]:
+        sys.exit(f"README.md needs the lines {BEGIN!r} and {END!r}, each once and in this order.")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    return f"{before}{BEGIN}\n\n{table(root, ledger)}\n\n{END}{after}"
+
+
+# ---- files ----
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        os.chmod(temporary, path.stat().st_mode if path.exists() else 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Read the command line and write the README; returns the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("ledger", nargs="?", type=Path, help="default: docs/ledger.jsonl")
+    parser.add_argument("--root", type=Path, default=ROOT, help="the folder of the course")
+    options = parser.parse_args(arguments)
+    kept = options.root / "docs" / "ledger.jsonl"
+    ledger = options.ledger or kept
+    text = render(options.root, ledger)
+    if ledger.resolve() != kept.resolve():
+        replace(kept, ledger.read_bytes())
+    replace(options.root / "README.md", text.encode("utf-8"))
+    print(f"README.md: the table of chapters is that of {ledger}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
