@@ -325,4 +325,4 @@ def test_make_readme_is_in_the_help_and_passes_the_ledger_on():
 
     assert re.search(r"^make readme ", call("help"), re.MULTILINE)
     assert 'tools/readme.py "my run"\n' in call("-n", "readme", "LEDGER=my run")
-    assert call("-n", "readme").rstrip().endswith("tools/readme.py")
+    assert re.search(r"tools/readme\.py *$", call("-n", "readme"), re.MULTILINE)
