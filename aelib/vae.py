@@ -121,8 +121,7 @@ def stacked_vae(
     x = codes = keras.Input((code_size,))
     for units in reversed(hidden):
         x = keras.layers.Dense(units, activation, kernel_initializer="he_normal")(x)
-    # float32 also under a policy of mixed precision: a probability of 0.999 would be rounded to 1.
-    pixels = keras.layers.Dense(math.prod(input_shape), "sigmoid", name="pixels", dtype="float32")
+    pixels = keras.layers.Dense(math.prod(input_shape), "sigmoid", name="pixels")
     decoder = keras.Model(codes, keras.layers.Reshape(input_shape)(pixels(x)), name="decoder")
     if mean is not None:
         start_at(pixels, flat_mean(mean, input_shape))

@@ -92,7 +92,7 @@ def report(rows: list[dict]) -> str:
         for name in ("textbook", "course"):
             got = row[name]
             cells = [name, row["seed"], f"{row['seconds']:.0f}", f"{got['steps']:,}", f"{got['frechet']:.1f}"]
-            lines.append([*cells, f"{got['confidence']:.2f}", f"{got['rarest']:.1%}"])
+            lines.append([*cells, f"{got['confidence']:.2f}", f"{100 * got['rarest']:.1f} %"])
     floors = ", ".join(f"{row['floor']:.1f}" for row in rows)
     return (
         f"Both for the same seconds; {SAMPLES:,} samples against as many real images, by the course's own judge (two "

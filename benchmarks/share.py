@@ -206,8 +206,12 @@ def report(result: dict) -> str:
     for row in result["rows"]:
         images = row["batch_size"] / row["seconds"]
         cells = [row["family"], row["how"], f"{1000 * row['seconds']:.1f}", f"{images:,.0f}"]
-        cells += [f"{row['rate']:.0f}", f"**{row['rate'] / result['rate']:.0%}**", f"{row['input']:.0%}"]
-        rows.append([*cells, f"{row['optimizer']:.0%}" if "optimizer" in row else ""])
+        cells += [
+            f"{row['rate']:.0f}",
+            f"**{100 * row['rate'] / result['rate']:.0f} %**",
+            f"{100 * row['input']:.0f} %",
+        ]
+        rows.append([*cells, f"{100 * row['optimizer']:.0f} %" if "optimizer" in row else ""])
     return (
         "Operations of products and convolutions in training, counted from the layers, over the best rate of float32 "
         f"matrix products, {result['rate']:.0f} GFLOP/s (at the machine's slowest moment {result['slowest']:.0f}; in "

@@ -62,6 +62,14 @@ def test_impossible_probabilities_cost_much_but_not_infinitely_much():
     assert np.isfinite(bernoulli_nats(np.ones((1, *SHAPE)), np.zeros((1, *SHAPE), "float32"))).all()
 
 
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_bernoulli_nats_are_finite_in_half_precision(dtype):
+    """There, 1 − 1e-6 is 1: whoever is sure and wrong would lose infinitely many nats."""
+    sure = keras.ops.ones((1, *SHAPE), dtype)
+    nats = np.asarray(bernoulli_nats(keras.ops.zeros((1, *SHAPE), dtype), sure))
+    np.testing.assert_allclose(nats, 30 * np.log(1e6), rtol=1e-2)
+
+
 def test_draws_have_the_mean_and_deviation_that_they_are_told():
     mean, log_variance = np.full((50_000, 2), (1.0, -3.0)), np.full((50_000, 2), (0.0, -2.0))
     z = np.asarray(Sampling(seed=1)([mean.astype("float32"), log_variance.astype("float32")]))
