@@ -305,8 +305,9 @@ WHY_PIXELS = (
 WHY_KERAS = (
     "Keras's `fit` makes a TensorFlow constant of the images and another one of the targets, although they are the "
     "same array, and TensorFlow copies each once more on the way; `predict` keeps its batches, joins them, and copies "
-    "the whole into an array. Where memory is short, hand `fit` a `keras.utils.PyDataset` that cuts its batches out of "
-    "the array, and predict batch by batch into an array of your own."
+    "the whole into an array. That is Keras's, not the course's, and harmless for these data sets. Where memory is "
+    "short, hand `fit` the batches of `aelib.dcgan.batches`, which are cut out of the array as they are needed, and "
+    "predict batch by batch into an array of your own."
 )
 
 
@@ -318,7 +319,10 @@ def report(result: dict) -> str:
     bent = [f"{name} ({line.deviation:.1f} %)" for name, line, _ in lines if line.deviation > STRAIGHT]
     verdict = f"No point is further than {STRAIGHT:.0f} % from its line."
     if bent:
-        verdict = f"Points are further than {STRAIGHT:.0f} % from their line for: {'; '.join(bent)}."
+        verdict = (
+            f"Points are further than {STRAIGHT:.0f} % from their line for: {'; '.join(bent)}. A bend would have a "
+        )
+        verdict += "direction; a single point that is slower than those on either side is the machine's wavering."
     over = [step.name for step in steps if step.times > MOST]
     held = f"More than twice the data set is held by {', '.join(over)}." if over else "None holds more than two of it."
     return "\n\n".join(
