@@ -131,7 +131,8 @@ def report(result: dict) -> str:
         "their penalty, as the textbook weighs it; denoising: from images with half the pixels dropped. The course's "
         "seconds to the textbook's error are those of the shortest schedule (1, 2, 3, 4, 5, 6, 8 … epochs) that "
         "reaches it. Its own error is that of the longest schedule that fits into the textbook's seconds, or into "
-        f"{result['most_seconds']:.0f}. All seconds include the tracing of the graph, about one."
+        f"{result['most_seconds']:.0f}, or else of the one that reaches the textbook's error. All seconds include "
+        "the tracing of the graph, about one."
         f"{result.get('remark', '')}\n\n"
         f"{table(head, rows)}\n\n{adversarial.report(result['gans'])}"
     )
