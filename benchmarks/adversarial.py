@@ -37,8 +37,8 @@ class StopAfter(keras.callbacks.Callback):
 
 
 def textbook_gan(steps: int) -> GAN:
-    """The textbook's networks, with RMSprop. The training step is ours, one graph for both phases: two calls of
-    `train_on_batch`, as the textbook makes them, would be slower.
+    """The textbook's networks, with RMSprop. The training step is ours, one graph for both phases, where the textbook
+    calls `train_on_batch` twice.
     """
     gan = GAN(*textbook.gan_networks())
     gan.compile(keras.optimizers.RMSprop(), keras.optimizers.RMSprop(), jit_compile=False, steps_per_execution=16)
