@@ -1,7 +1,8 @@
-"""Reusable Keras builders for a course on autoencoders. A notebook imports this package first, and calls `start`."""
+"""Reusable Keras builders for a course on autoencoders and GANs: a notebook imports this first, and calls `start`."""
 
 import contextlib
 import os
+import sys
 
 
 @contextlib.contextmanager
@@ -20,18 +21,30 @@ def _silent_stderr():
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 with _silent_stderr():
-    import tensorflow  # Keras reads data with it on its other backends, too
+    import keras  # it loads its backend, which is what logs
 
-tensorflow.get_logger().setLevel("ERROR")
+if "tensorflow" in sys.modules:
+    sys.modules["tensorflow"].get_logger().setLevel("ERROR")
 
-from aelib import checks, datasets, plots, training
-from aelib.checks import check
+from importlib import import_module
+
+from aelib import claims
+from aelib.claims import check
+from aelib.data.dataset import Dataset
+from aelib.data.loading import load
+from aelib.figures.style import use_style
+from aelib.training.seed import seed_everything
 
 __all__ = ["check", "start"]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
+
+# The files whose layers and models a saved model may name: after `import aelib` they are registered, and it loads.
+_REGISTERED = ("autoencoder", "tied", "dense", "unpooling", "corruption", "sparse", "vae", "minibatch")
+for _file in _REGISTERED + (("gan",) if keras.backend.backend() == "tensorflow" else ()):
+    import_module(f"aelib.models.{_file}")
 
 
-def start(chapter: str, dataset: str | None = None) -> datasets.Dataset:
+def start(chapter: str, dataset: str | None = None) -> Dataset:
     """The setup of every notebook: seed, style, clock, data set. Prints the data set and the seed.
 
     `chapter`: `"02"`, the name under which its checks are recorded. The seed is `$AELIB_SEED` (default 0); the data
@@ -40,9 +53,9 @@ def start(chapter: str, dataset: str | None = None) -> datasets.Dataset:
     text = os.environ.get("AELIB_SEED") or "0"
     if not text.isdecimal():
         raise ValueError(f"AELIB_SEED is {text!r}: expected a whole number, 0 or more")
-    training.seed_everything(int(text))
-    plots.use_style()
-    data = datasets.load(dataset)
-    checks.begin(chapter, data.name, int(text))
+    seed_everything(int(text))
+    use_style()
+    data = load(dataset)
+    claims.begin(chapter, data.name, int(text))
     print(f"Chapter {chapter} · {data} · seed {text}")
     return data

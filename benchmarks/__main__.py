@@ -6,7 +6,7 @@ import time
 from datetime import date
 
 import aelib  # noqa: F401  (first, so that TensorFlow starts quietly)
-from aelib.datasets import DatasetError
+from aelib.data import DatasetError
 
 from . import (
     deep_autoencoder,

@@ -5,10 +5,9 @@ import time
 import keras
 import numpy as np
 
-from aelib.datasets import Dataset
-from aelib.dcgan import batches, dcgan_discriminator, dcgan_generator
-from aelib.gan import GAN
-from aelib.judge import frechet_floor, sample_quality, train_judge
+from aelib.data import Dataset, batches
+from aelib.measures import frechet_floor, sample_quality, train_classifier
+from aelib.models import GAN, dcgan_discriminator, dcgan_generator
 from aelib.training import seed_everything
 
 from . import textbook
@@ -56,7 +55,7 @@ def course_gan(steps: int) -> GAN:
 
 def compare(data: Dataset, seed: int, seconds: float, say) -> dict:
     """Both for so many seconds of training; the Fréchet distance of their samples from the validation images."""
-    judge = train_judge(data, seed)
+    judge = train_classifier(data, seed)
     real, row = data.x_valid[:SAMPLES], {"seed": seed, "seconds": seconds}
     row["floor"] = frechet_floor(judge, data.x_valid[: 2 * SAMPLES])
     for name, build in (("textbook", textbook_gan), ("course", course_gan)):

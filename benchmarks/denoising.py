@@ -9,12 +9,9 @@ from scipy.ndimage import gaussian_filter, median_filter
 from skimage.restoration import denoise_tv_chambolle
 from sklearn.linear_model import Ridge
 
-from aelib import datasets
-from aelib.conv import conv_autoencoder
-from aelib.dense import stacked_autoencoder
-from aelib.filters import tune_filter
-from aelib.layers import GaussianCorruption
-from aelib.metrics import psnr
+from aelib.data import load
+from aelib.measures import psnr, tune_filter
+from aelib.models import GaussianCorruption, conv_autoencoder, stacked_autoencoder
 from aelib.training import budget, one_cycle, seed_everything
 
 from .report import table
@@ -49,7 +46,7 @@ def networks(mean: np.ndarray) -> dict:
 
 def run(say, quick: bool = False) -> dict:
     """PSNR in dB on 1,000 test images drawn at random; filters and penalties are tuned on validation images."""
-    data = datasets.load("mnist")
+    data = load("mnist")
     seed_everything(0)
     began = time.perf_counter()
     chosen = np.random.default_rng(0).permutation(len(data.x_test))[:FEW]

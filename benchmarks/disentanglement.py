@@ -5,11 +5,10 @@ import time
 import keras
 import numpy as np
 
-from aelib import datasets
-from aelib.metrics import beta_vae_score, mutual_information_gap, sap_score, squared_error
-from aelib.shapes import make_shapes
+from aelib.data import load, make_shapes
+from aelib.measures import beta_vae_score, mutual_information_gap, sap_score, squared_error
+from aelib.models import bernoulli_nats, stacked_vae
 from aelib.training import budget, one_cycle, restart, seed_everything
-from aelib.vae import bernoulli_nats, stacked_vae
 
 from .report import table
 
@@ -20,7 +19,7 @@ SCORES = {"MIG": mutual_information_gap, "SAP": sap_score, "beta-VAE score": bet
 
 def run(say, quick: bool = False) -> dict:
     """The scores of draws from q(z | x) for 5,000 new sprites, for each beta and seed."""
-    data, test = datasets.load("shapes"), make_shapes(5000, seed=3)
+    data, test = load("shapes"), make_shapes(5000, seed=3)
     began, rows = time.perf_counter(), []
     for seed in SEEDS:
         seed_everything(seed)

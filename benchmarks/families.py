@@ -11,12 +11,18 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from aelib.conv import conv_autoencoder
-from aelib.dense import sparse_autoencoder, stacked_autoencoder
-from aelib.layers import DropPixels, KLSparsity
-from aelib.recurrent import recurrent_autoencoder
+from aelib.models import (
+    VAE,
+    KLSparsity,
+    MaskingNoise,
+    conv_autoencoder,
+    kl_to_prior,
+    recurrent_autoencoder,
+    sparse_autoencoder,
+    stacked_autoencoder,
+    stacked_vae,
+)
 from aelib.training import one_cycle
-from aelib.vae import VAE, kl_to_prior, stacked_vae
 
 from . import textbook
 
@@ -137,13 +143,13 @@ def _convolutional(images, steps):
 
 
 def _recurrent(images, steps):
-    model = recurrent_autoencoder((28, 28), 96, CODES, cell="lstm", both_ways=True, mean=images.mean(axis=0))
+    model = recurrent_autoencoder((28, 28), 96, CODES, cell="lstm", bidirectional=True, mean=images.mean(axis=0))
     return trained_by(model, 0.015, steps)
 
 
 def _denoising(images, steps):
     model = stacked_autoencoder(
-        (28, 28, 1), (300,), CODES, activation="silu", mean=images.mean(axis=0), corruption=DropPixels(0.5)
+        (28, 28, 1), (300,), CODES, activation="silu", mean=images.mean(axis=0), corruption=MaskingNoise(0.5)
     )
     return trained_by(model, 0.006, steps)
 

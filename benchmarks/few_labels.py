@@ -10,10 +10,8 @@ import time
 import keras
 import numpy as np
 
-from aelib import datasets
-from aelib.datasets import deformed_copies
-from aelib.dense import stacked_autoencoder
-from aelib.pretraining import classifier, draw_labelled, neighbour_graph, spread_labels
+from aelib.data import deformed_copies, load
+from aelib.models import add_classifier, draw_labelled, neighbour_graph, spread_labels, stacked_autoencoder
 from aelib.training import budget, one_cycle, restart, seed_everything
 
 from .report import table
@@ -38,7 +36,7 @@ def restoring_encoder(images: np.ndarray, copies: np.ndarray) -> keras.Model:
 
 def run(say, quick: bool = False) -> dict:
     """Test error in per cent, by number of labels: one a draw, of the labels spread and of the classifier."""
-    data = datasets.load("mnist")
+    data = load("mnist")
     images = np.concatenate([data.x_train, data.x_valid])
     labels = np.concatenate([data.y_train, data.y_valid])
     began = time.perf_counter()
@@ -49,7 +47,7 @@ def run(say, quick: bool = False) -> dict:
     codes = encoder.predict(images, batch_size=500, verbose=0)
     graph = neighbour_graph(codes)
     say(f"graph: {time.perf_counter() - began:.0f} s")
-    network = classifier(encoder, 10)
+    network = add_classifier(encoder, 10)
     epochs, steps = budget(len(copies), 250, len(copies))
     optimizer = keras.optimizers.Adam(one_cycle(0.002, steps), beta_2=0.99)
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)

@@ -21,11 +21,9 @@ import aelib  # noqa: F401  (before Keras, so that TensorFlow starts quietly)
 import keras  # isort: skip
 import numpy as np
 
-from aelib import datasets
-from aelib.conv import conv_autoencoder
-from aelib.datasets import deformed_copies
-from aelib.dcgan import batches
-from aelib.dense import stacked_autoencoder
+from aelib.data import IDX_FILES, KNOWN, Dataset, batches, deformed_copies, load
+from aelib.data.folder import data_folder
+from aelib.models import conv_autoencoder, stacked_autoencoder
 
 from . import report as markdown
 from .families import CODES, FAMILIES, trained_by
@@ -203,10 +201,10 @@ STEPS: dict[str, tuple[str, Callable]] = {
 
 def measure_load(name: str, folder: str | Path) -> Step:
     """`load(name)`; a set of one's own lies in `folder`."""
-    if name not in datasets.KNOWN:
+    if name not in KNOWN:
         os.environ["AELIB_DATA"] = str(folder)
     before, _ = memory()
-    data = datasets.load(name)
+    data = load(name)
     size = sum(x.nbytes for x in (data.x_train, data.x_valid, data.x_test)) / MB
     return Step(LOADS[name], size, memory()[1] - before)
 
@@ -246,7 +244,7 @@ def run(say, quick: bool = False) -> dict:
     wanted += [(network, AT_SIDES, side) for network in NETWORKS for side in SIDES if side != SIDE]
     wanted += [] if quick else [LARGEST]
     with tempfile.TemporaryDirectory() as folder:
-        path = _write_sets(datasets.load("mnist"), Path(folder))
+        path = _write_sets(load("mnist"), Path(folder))
         points, steps = [], []
         for place in wanted:
             points.append(in_own_process("point", *place, path))
@@ -261,14 +259,14 @@ def run(say, quick: bool = False) -> dict:
 def in_own_process(kind: str, name: str, count: int, side: int, path: str | Path) -> dict:
     """What `main` prints in a new process."""
     command = [sys.executable, "-m", "benchmarks.growth", kind, name, str(count), str(side), str(path)]
-    environment = os.environ | {"AELIB_DATA": str(datasets.data_folder().resolve())}
+    environment = os.environ | {"AELIB_DATA": str(data_folder().resolve())}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command[2:])} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _write_sets(data: datasets.Dataset, folder: Path) -> Path:
+def _write_sets(data: Dataset, folder: Path) -> Path:
     """All training images in a file of bytes, and the whole set once more as a set of one's own."""
     train, test = (
         [np.rint(x * 255).astype(np.uint8)[..., 0] for x in splits]
@@ -282,7 +280,7 @@ def _write_sets(data: datasets.Dataset, folder: Path) -> Path:
     for part, array in arrays.items():
         head = struct.pack(f">BBBB{array.ndim}I", 0, 0, 0x08, array.ndim, *array.shape)
         content = gzip.compress(head + array.astype(np.uint8).tobytes(), 1)
-        (folder / "own_set" / f"{datasets.IDX_FILES[part]}.gz").write_bytes(content)
+        (folder / "own_set" / f"{IDX_FILES[part]}.gz").write_bytes(content)
     return path
 
 
@@ -306,7 +304,7 @@ WHY_KERAS = (
     "Keras's `fit` makes a TensorFlow constant of the images and another one of the targets, although they are the "
     "same array, and TensorFlow copies each once more on the way; `predict` keeps its batches, joins them, and copies "
     "the whole into an array. That is Keras's, not the course's, and harmless for these data sets. Where memory is "
-    "short, hand `fit` the batches of `aelib.dcgan.batches`, which are cut out of the array as they are needed, and "
+    "short, hand `fit` the batches of `aelib.data.batches`, which are cut out of the array as they are needed, and "
     "predict batch by batch into an array of your own."
 )
 

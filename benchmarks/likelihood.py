@@ -6,11 +6,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from aelib import datasets
-from aelib.dcgan import batches
-from aelib.metrics import importance_weighted_bound
+from aelib.data import batches, load
+from aelib.measures import importance_weighted_bound, log_importance_weights
+from aelib.models import VAE, bernoulli_nats, stacked_vae
 from aelib.training import one_cycle, seed_everything
-from aelib.vae import VAE, bernoulli_nats, log_importance_weights, stacked_vae
 
 from .report import table
 
@@ -47,7 +46,7 @@ def train(images: np.ndarray, epochs: int, hidden=(512, 512), codes: int = 40) -
 
 def run(say, quick: bool = False) -> dict:
     """Train on all 60,000 training images; bound the nats of 1,000 test images, drawn from the 10,000."""
-    data = datasets.load("mnist")
+    data = load("mnist")
     seed_everything(0)
     began = time.perf_counter()
     vae = train(np.concatenate([data.x_train, data.x_valid]), EPOCHS)

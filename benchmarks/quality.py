@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 import keras
 
-from aelib import datasets
-from aelib.datasets import Dataset
+from aelib.data import Dataset, load
 from aelib.training import seed_everything
 
 from . import adversarial
@@ -91,7 +90,7 @@ def first(data: Dataset, count: int) -> Dataset:
 
 def run(say, quick: bool = False) -> dict:
     """All families, all seeds, then the GANs; `say` is called with a line as each is finished."""
-    data, seeds = datasets.load("mnist"), (0,) if quick else (0, 1)
+    data, seeds = load("mnist"), (0,) if quick else (0, 1)
     if quick:
         data = first(data, 10_000)
     # What a process does only once is on nobody's clock.

@@ -12,8 +12,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from aelib import datasets
-from aelib.dense import stacked_autoencoder
+from aelib.data import load
+from aelib.models import stacked_autoencoder
 from aelib.training import seed_everything
 
 from . import adversarial, families
@@ -133,7 +133,7 @@ QUICKLY = {"jit_compile": False, "steps_per_execution": 16}
 
 def settings() -> list[Setting]:
     """Every family's textbook network by plain `fit`, the course's by plain `fit`, and with the course's settings."""
-    images = datasets.load("mnist").x_train
+    images = load("mnist").x_train
     every = [
         _deep(images, 128, "plain `fit`, batch 128"),
         _deep(images, 500, "course, batch 500", **QUICKLY),
@@ -236,5 +236,5 @@ FINDINGS = """What holds them back, and what was tried (seconds on the machine o
 - Convolutions: 16 and 32 maps make small products. The textbook's DCGAN, with 64 and 128 maps and kernels of 5×5, uses
   more of the machine than ours, and learns less in the same seconds: the share is not the goal.
 - LSTMs: 28 products of 64 images after one another, each too small for two cores, and a loop that hands over between
-  them. Unrolling the loop and batches of 128 made an epoch no faster, and a GRU was slower than the LSTM.
+  them. In one try each, unrolling the loop and batches of 128 made an epoch no faster, and a GRU was slower.
 - Input takes 0 to 17 %: the shuffling of arrays, one batch after another."""

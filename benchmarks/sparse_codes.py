@@ -5,9 +5,8 @@ import time
 import keras
 import numpy as np
 
-from aelib import datasets
-from aelib.dense import sparse_autoencoder
-from aelib.layers import KSparse
+from aelib.data import load
+from aelib.models import KSparse, sparse_autoencoder
 from aelib.training import budget, one_cycle, seed_everything
 
 from .report import table
@@ -47,7 +46,7 @@ def linear_error(train: np.ndarray, labels: np.ndarray, test: np.ndarray, test_l
 
 def run(say, quick: bool = False) -> dict:
     """Pixels, and codes of three sparsities, of which three times as many values are kept as in training."""
-    data = datasets.load("mnist")
+    data = load("mnist")
     images, labels = np.concatenate([data.x_train, data.x_valid]), np.concatenate([data.y_train, data.y_valid])
     seed_everything(0)
     began = time.perf_counter()

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import aelib  # noqa: F401  (first, so that TensorFlow starts quietly)
-from aelib.datasets import Dataset, DatasetError
-from aelib.dense import linear_autoencoder, stacked_autoencoder
+from aelib.data import Dataset, DatasetError
+from aelib.models import linear_autoencoder, stacked_autoencoder
 from benchmarks import adversarial, quality, report, share, textbook
 from benchmarks.__main__ import PARTS, main
 from benchmarks.families import FAMILIES, Recipe
@@ -194,7 +194,7 @@ def test_a_missing_data_set_is_one_sentence(monkeypatch, tmp_path):
     def missing(name):
         raise DatasetError("mnist could not be downloaded")
 
-    monkeypatch.setattr(quality.datasets, "load", missing)
+    monkeypatch.setattr(quality, "load", missing)
     monkeypatch.setattr("benchmarks.__main__.describe", dict)
     with pytest.raises(SystemExit, match=r"^quality: mnist could not be downloaded$"):
         main(["quality"])

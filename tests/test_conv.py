@@ -6,9 +6,17 @@ import keras
 import numpy as np
 import pytest
 
-from aelib.conv import WAYS_UP, around_mean, conv_autoencoder, grow
-from aelib.dense import Autoencoder, describe
-from aelib.layers import DropPixels, MaxPoolWithSwitches, MaxUnpool
+from aelib.models import (
+    WAYS_UP,
+    Autoencoder,
+    MaskingNoise,
+    MaxPoolWithSwitches,
+    MaxUnpool,
+    around_mean,
+    conv_autoencoder,
+    describe,
+    up_block,
+)
 
 RNG = np.random.default_rng(0)
 KINDS = [(up, pooling) for up in WAYS_UP for pooling in (True, False) if pooling or up != "switches"]
@@ -122,7 +130,7 @@ def convolved(x, kernel, bias):
 
 def level_up(x, to, count, up, size, activation=None, switches=()):
     inputs = [keras.Input(array.shape[1:]) for array in (x, *switches)]
-    outputs = grow(inputs[0], to, count, up=up, switches=inputs[1:], size=size, activation=activation)
+    outputs = up_block(inputs[0], to, count, up=up, switches=inputs[1:], size=size, activation=activation)
     model = keras.Model(inputs, outputs)
     model.set_weights([RNG.normal(size=w.shape).astype("float32") for w in model.get_weights()])  # biases, too
     return np.asarray(model([x, *switches])), *model.get_weights()
@@ -191,8 +199,8 @@ def test_impossible_models_are_refused(arguments, options, message):
 def test_corruption_stands_before_the_first_convolution_in_training_only():
     keras.utils.set_random_seed(0)  # three filters: now and then they hardly see the pixels
     x = images((6, 6), n=8)
-    model = conv_autoencoder((6, 6, 1), (3,), 4, corruption=DropPixels(0.9, seed=1))
-    assert isinstance(model.encoder.layers[1], DropPixels)
+    model = conv_autoencoder((6, 6, 1), (3,), 4, corruption=MaskingNoise(0.9, seed=1))
+    assert isinstance(model.encoder.layers[1], MaskingNoise)
     np.testing.assert_array_equal(np.asarray(model(x)), np.asarray(model(x)))
     assert np.abs(np.asarray(model(x, training=True)) - np.asarray(model(x))).max() > 1e-3
 

@@ -7,18 +7,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aelib.dcgan import (
-    Snapshots,
-    averaged,
-    batches,
+from aelib.data import batches
+from aelib.models import (
+    GAN,
+    Autoencoder,
     dcgan_autoencoder,
     dcgan_discriminator,
     dcgan_generator,
+    interpolate,
     noise_slice,
-    walks,
 )
-from aelib.dense import Autoencoder
-from aelib.gan import GAN
+from aelib.training import Snapshots, averaged
 
 SHAPE = (10, 9, 1)
 SMALL = {"filters": (6, 4), "kernel_size": 3}  # 10×9 → 5×5 → 3×3
@@ -190,8 +189,8 @@ def test_saved_it_loads_with_equal_samples_and_trains_on_alike(classes, replay, 
     gan.save(tmp_path / "gan.keras")
     loaded = keras.models.load_model(tmp_path / "gan.keras")
     assert loaded.replay == replay
-    given = noise() if classes is None else [noise(), y]
-    np.testing.assert_array_equal(np.asarray(gan(given)), np.asarray(loaded(given)))
+    shown = noise() if classes is None else [noise(), y]
+    np.testing.assert_array_equal(np.asarray(gan(shown)), np.asarray(loaded(shown)))
     for one, other in zip(gan._memory, loaded._memory, strict=True):
         np.testing.assert_array_equal(np.asarray(one), np.asarray(other))
     for model in (gan, loaded):
@@ -211,8 +210,8 @@ def test_a_dcgan_learns_which_pixels_are_bright(classes):
     x[np.arange(64), :, columns] = 1
     gan = compiled(classes, noise=0.1)
     gan.fit(batches(x, 16, y if classes else None), epochs=60, verbose=0)
-    given = noise(30) if classes is None else [noise(30), labels(30)]
-    brightest = np.asarray(gan(given))[..., 0].mean(axis=1).argmax(axis=1)
+    shown = noise(30) if classes is None else [noise(30), labels(30)]
+    brightest = np.asarray(gan(shown))[..., 0].mean(axis=1).argmax(axis=1)
     assert np.mean(brightest == (3 * labels(30) + 1 if classes else 4)) > 0.8
 
 
@@ -258,8 +257,8 @@ def test_replay_keeps_each_sample_s_label():
     for _ in range(5):
         told = labels(4)
         new = np.ones((4, *SHAPE), "float32") * told[:, None, None, None]
-        shown, given = gan._replayed([tf.constant(new), tf.constant(told)])
-        np.testing.assert_array_equal(np.asarray(shown)[:, 0, 0, 0], np.asarray(given))
+        shown, kept = gan._replayed([tf.constant(new), tf.constant(told)])
+        np.testing.assert_array_equal(np.asarray(shown)[:, 0, 0, 0], np.asarray(kept))
 
 
 @pytest.mark.parametrize("n", [1, 3, 4])
@@ -331,7 +330,7 @@ def test_autoencoder_s_decoder_fits_into_the_generator():
 
 def test_walks_stay_as_long_as_draws_and_meet_their_ends():
     starts, ends = noise(4000, 5), np.random.default_rng(3).normal(size=(4000, 5)).astype("float32")
-    path = walks(starts, ends, 9)
+    path = interpolate(starts, ends, 9)
     assert path.shape == (4000, 9, 5)
     np.testing.assert_allclose(path[:, 0], starts, atol=1e-6)
     np.testing.assert_allclose(path[:, -1], ends, atol=1e-6)

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import ortho_group
 from sklearn.feature_selection import r_regression
 
-from aelib.metrics import beta_vae_score, mutual_information, mutual_information_gap, sap_score
+from aelib.measures import beta_vae_score, mutual_information, mutual_information_gap, sap_score
 
 RNG = np.random.default_rng(0)
 FACTORS = RNG.uniform(-1, 1, (5000, 5))

@@ -8,7 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from aelib import course, plots
+from aelib import figures
+from aelib.figures import course_map
+from aelib.readiness import readiness
 
 matplotlib.use("Agg")
 IMAGES = np.random.default_rng(0).random((12, 6, 5, 1)).astype("float32")
@@ -16,13 +18,13 @@ IMAGES = np.random.default_rng(0).random((12, 6, 5, 1)).astype("float32")
 
 @pytest.fixture(autouse=True)
 def close():
-    plots.use_style()
+    figures.use_style()
     yield
     plt.close("all")
 
 
 def test_image_rows_shows_the_same_examples_below_each_other():
-    figure = plots.image_rows({"originals": IMAGES, "rebuilt": 1 - IMAGES}, "title", columns=4)
+    figure = figures.image_rows({"originals": IMAGES, "rebuilt": 1 - IMAGES}, "title", columns=4)
     (axis,) = figure.axes
     picture = axis.images[0].get_array()
     assert picture.shape == (2 * 8, 4 * 7)
@@ -33,7 +35,7 @@ def test_image_rows_shows_the_same_examples_below_each_other():
 
 
 def test_image_rows_takes_the_shortest_row():
-    (axis,) = plots.image_rows({"a": IMAGES, "b": IMAGES[:3]}).axes
+    (axis,) = figures.image_rows({"a": IMAGES, "b": IMAGES[:3]}).axes
     assert axis.images[0].get_array().shape[1] == 3 * 7
 
 
@@ -47,27 +49,27 @@ def test_image_rows_takes_the_shortest_row():
 )
 def test_image_rows_refuses_what_is_no_image(images, message):
     with pytest.raises(ValueError, match=message):
-        plots.image_rows({"a": IMAGES, "b": images})
+        figures.image_rows({"a": IMAGES, "b": images})
 
 
 def test_image_rows_refuses_two_sizes_and_nothing():
     with pytest.raises(ValueError, match=r"rows have images of different sizes"):
-        plots.image_rows({"a": IMAGES, "b": IMAGES[:, :4]})
+        figures.image_rows({"a": IMAGES, "b": IMAGES[:, :4]})
     with pytest.raises(ValueError, match=r"there are no rows"):
-        plots.image_rows({})
+        figures.image_rows({})
 
 
 def test_signed_images_are_symmetric_about_zero():
-    figure = plots.signed_images({"a": np.array([[[0.0, 2.0]], [[-3.0, 1.0]]])})
+    figure = figures.signed_images({"a": np.array([[[0.0, 2.0]], [[-3.0, 1.0]]])})
     assert [axis.images[0].get_clim() for axis in figure.axes] == [(-2, 2), (-3, 3)]
     with pytest.raises(ValueError, match=r"NaN"):
-        plots.signed_images({"a": np.full((2, 3, 3), np.nan)})
+        figures.signed_images({"a": np.full((2, 3, 3), np.nan)})
 
 
 def test_code_map_names_each_class_at_its_median():
     _, axis = plt.subplots()
     codes = np.array([[0, 0], [2, 0], [1, 3], [9, 9.0]])
-    plots.code_map(axis, codes, np.array([0, 0, 0, 2]), ("zero", "one", "two"))
+    figures.code_map(axis, codes, np.array([0, 0, 0, 2]), ("zero", "one", "two"))
     assert {text.get_text(): text.get_position() for text in axis.texts} == {"zero": (1, 0), "two": (9, 9)}
     assert sum(len(points.get_offsets()) for points in axis.collections) == 4
 
@@ -75,34 +77,36 @@ def test_code_map_names_each_class_at_its_median():
 def test_code_map_refuses_what_is_no_map():
     _, axis = plt.subplots()
     with pytest.raises(ValueError, match=r"shape \(4, 3\) for 4 labels: expected \(n, 2\)"):
-        plots.code_map(axis, np.zeros((4, 3)), np.zeros(4), ("a",))
+        figures.code_map(axis, np.zeros((4, 3)), np.zeros(4), ("a",))
     with pytest.raises(ValueError, match=r"shape \(4, 2\) for 3 labels"):
-        plots.code_map(axis, np.zeros((4, 2)), np.zeros(3), ("a",))
+        figures.code_map(axis, np.zeros((4, 2)), np.zeros(3), ("a",))
     with pytest.raises(ValueError, match=r"codes hold 8 values that are NaN"):
-        plots.code_map(axis, np.full((4, 2), np.nan), np.zeros(4), ("a",))
+        figures.code_map(axis, np.full((4, 2), np.nan), np.zeros(4), ("a",))
 
 
 def test_thumbnails_keep_apart():
     _, axis = plt.subplots()
     points = np.array([[0, 0], [0.001, 0], [1, 1], [0.5, 0.5]])
-    plots.thumbnails(axis, points, IMAGES[:4], apart=0.05)
+    figures.thumbnails(axis, points, IMAGES[:4], apart=0.05)
     assert len(axis.artists) == 3
     with pytest.raises(ValueError, match=r"found 4 points and 3 images"):
-        plots.thumbnails(axis, points, IMAGES[:3])
+        figures.thumbnails(axis, points, IMAGES[:3])
 
 
 def test_the_map_leads_from_each_chapter_to_one_that_exists():
-    numbers = [chapter.number for chapter in course.CHAPTERS]
+    numbers = [chapter.number for chapter in course_map.CHAPTERS]
     assert numbers == [f"{i:02}" for i in range(1, 14)]
-    assert all(chapter.after is None or numbers.index(chapter.after) < i for i, chapter in enumerate(course.CHAPTERS))
-    figure = course.draw_map()
+    assert all(
+        chapter.after is None or numbers.index(chapter.after) < i for i, chapter in enumerate(course_map.CHAPTERS)
+    )
+    figure = course_map.draw_map()
     boxes = figure.axes[0].texts
     assert sum(text.get_text().startswith("$") for text in boxes) == 13
 
 
 def test_every_notebook_of_the_course_is_on_the_map():
-    present = {path.name[:2] for path in course.NOTEBOOKS.glob("[0-9]*.ipynb")} - {"00"}
-    assert {chapter.number for chapter in course.CHAPTERS if chapter.present} == present
+    present = {path.name[:2] for path in course_map.NOTEBOOKS.glob("[0-9]*.ipynb")} - {"00"}
+    assert {chapter.number for chapter in course_map.CHAPTERS if chapter.present} == present
 
 
 def test_readiness_tells_versions_and_data_and_no_path(tmp_path, monkeypatch):
@@ -111,7 +115,7 @@ def test_readiness_tells_versions_and_data_and_no_path(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
     (tmp_path / "mnist" / "train-images-idx3-ubyte.gz").write_bytes(b"")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path / "none"))
-    table = course.readiness()
+    table = readiness()
     found = dict(line.removeprefix("data set ").split("  ", 1) for line in table.splitlines() if "data set" in line)
     assert {name.strip("'"): text.strip() for name, text in found.items()} == {
         "digits": "ships with the course, no network needed",
@@ -125,7 +129,7 @@ def test_readiness_tells_versions_and_data_and_no_path(tmp_path, monkeypatch):
 
 def test_importing_the_package_and_a_first_step_say_nothing():
     code = (
-        "import aelib, keras, numpy as np; from aelib.dense import linear_autoencoder;"
+        "import aelib, keras, numpy as np; from aelib.models import linear_autoencoder;"
         "m = linear_autoencoder((4, 4, 1), 2); m.compile('adam', 'mse', jit_compile=True);"
         "x = np.ones((8, 4, 4, 1), 'float32'); m.fit(x, x, verbose=0)"
     )

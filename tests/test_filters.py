@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter, median_filter
 
-from aelib.filters import TunedFilter, tune_filter
-from aelib.metrics import psnr
+from aelib.measures import TunedFilter, psnr, tune_filter
 
 RNG = np.random.default_rng(0)
 CLEAN = gaussian_filter(RNG.random((6, 12, 10)), (0, 2, 2))[..., None]

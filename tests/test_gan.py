@@ -7,17 +7,16 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
-from aelib import ring
-from aelib.gan import GAN
-from aelib.layers import MinibatchStdDev
+from aelib.data import CENTRES, SPREAD, make_ring, ring_images
+from aelib.figures import draw_field, draw_noise_plane
+from aelib.measures import Watch, distance_to_ring, mode_shares, modes_covered, tournament
+from aelib.models import GAN, MinibatchStdDev, flat_gradient, ring_networks
 from aelib.training import seed_everything
-
-CENTRES = ring.CENTRES
 
 
 def compiled(networks=None, **options) -> GAN:
     seed_everything(0)
-    gan = GAN(*(networks or ring.ring_networks(8)), **options)
+    gan = GAN(*(networks or ring_networks(8)), **options)
     gan.compile(
         keras.optimizers.Adam(0.01, beta_1=0.5),
         keras.optimizers.Adam(0.02, beta_1=0.5),
@@ -60,7 +59,7 @@ def equal(ones, others) -> list[bool]:
 def test_each_phase_changes_its_own_network_and_no_other():
     gan = compiled()
     start = both(gan)
-    gan.discriminator_step(ring.ring(32))
+    gan.discriminator_step(make_ring(32))
     first = both(gan)
     gan.generator_step(32)
     second = both(gan)
@@ -69,7 +68,7 @@ def test_each_phase_changes_its_own_network_and_no_other():
 
 
 def test_a_step_is_the_first_phase_and_then_the_second():
-    x = ring.ring(64)
+    x = make_ring(64)
     by_fit, by_hand = compiled(), compiled()
     start = by_fit.get_weights()
     for gan in (by_fit, by_hand):
@@ -89,7 +88,7 @@ def test_discriminator_descends_the_cross_entropy(smoothing):
     gan = GAN(*networks(), smoothing=smoothing)
     gan.compile(keras.optimizers.SGD(1.0), keras.optimizers.SGD(1.0))
     kernel, bias = (np.array(weight, "float64") for weight in gan.discriminator.weights)
-    real = ring.ring(16)
+    real = make_ring(16)
     gan.seed_generator.state.assign([3, 4])
     fake = np.asarray(gan.generate(16))
     gan.seed_generator.state.assign([3, 4])
@@ -127,10 +126,10 @@ def test_generator_gradient_is_that_of_its_loss(minimax):
     softplus = np.logaddexp(0, logits if minimax else -logits).mean()
     assert float(loss) == pytest.approx(-softplus if minimax else softplus, rel=1e-5)
     assert [part.shape for part in gradient] == [weight.shape for weight in gan.generator.trainable_variables]
-    flat = ring.flat_gradient(gan, 64, minimax=minimax)
+    flat = flat_gradient(gan, 64, minimax=minimax)
     assert flat.shape == (gan.generator.count_params(),)
-    np.testing.assert_array_equal(flat, ring.flat_gradient(gan, 64, minimax=minimax))
-    assert not np.allclose(flat, ring.flat_gradient(gan, 64, minimax=not minimax))
+    np.testing.assert_array_equal(flat, flat_gradient(gan, 64, minimax=minimax))
+    assert not np.allclose(flat, flat_gradient(gan, 64, minimax=not minimax))
 
 
 def test_instance_noise_has_its_size_and_none_by_default():
@@ -138,7 +137,7 @@ def test_instance_noise_has_its_size_and_none_by_default():
     seeing = keras.Model(point, layers.Dense(1, use_bias=False, kernel_initializer="ones")(point))
     x = np.zeros((20_000, 2), "float32")
     for noise in (0, 0.3):
-        logits = np.asarray(GAN(networks()[0], seeing, noise=noise).judge(x))
+        logits = np.asarray(GAN(networks()[0], seeing, noise=noise).discriminate(x))
         assert logits.std() == pytest.approx(noise * 2**0.5, rel=0.03)
 
 
@@ -146,24 +145,24 @@ def test_instance_noise_has_its_size_and_none_by_default():
 
 
 def test_it_learns_the_ring():
-    gan = compiled(ring.ring_networks(64))
+    gan = compiled(ring_networks(64))
     gan.generator_optimizer.learning_rate, gan.discriminator_optimizer.learning_rate = 0.001, 0.003
     gan.compile(gan.generator_optimizer, gan.discriminator_optimizer, jit_compile=False, steps_per_execution=50)
-    watch = ring.Watch(100)
-    gan.fit(ring.ring(128 * 600), batch_size=128, verbose=0, callbacks=[watch])
+    watch = Watch(100)
+    gan.fit(make_ring(128 * 600), batch_size=128, verbose=0, callbacks=[watch])
     assert watch.at_the_end("covered") >= 6 and watch.at_the_end("near") > 0.4
 
 
-@pytest.mark.parametrize("kind", ["plain", "statistics", "pack", "conditional"])
+@pytest.mark.parametrize("kind", ["plain", "minibatch_stddev", "pack", "conditional"])
 def test_saved_it_loads_with_equal_samples_and_trains_on_alike(kind, tmp_path):
     parts = {
-        "plain": ring.ring_networks(8),
-        "statistics": ring.ring_networks(8, statistics=True),
-        "pack": ring.ring_networks(8, pack=2),
+        "plain": ring_networks(8),
+        "minibatch_stddev": ring_networks(8, minibatch_stddev=True),
+        "pack": ring_networks(8, pack=2),
         "conditional": conditional(),
     }[kind]
     gan = compiled(parts, smoothing=0.1, noise=0.05, minimax=True)
-    x, y = ring.ring(64), np.arange(64, dtype="int32") % 3 if kind == "conditional" else None
+    x, y = make_ring(64), np.arange(64, dtype="int32") % 3 if kind == "conditional" else None
     gan.fit(x, y, batch_size=16, verbose=0)
     gan.save(tmp_path / "gan.keras")
     loaded = keras.models.load_model(tmp_path / "gan.keras")
@@ -182,7 +181,7 @@ def test_saved_it_loads_with_equal_samples_and_trains_on_alike(kind, tmp_path):
 
 
 def test_restarted_with_the_same_seed_it_repeats_itself():
-    gan, x, runs = compiled(), ring.ring(64), []
+    gan, x, runs = compiled(), make_ring(64), []
     for seed in (5, 6, 5):
         seed_everything(seed)
         gan.restart()
@@ -197,7 +196,7 @@ def test_restarted_with_the_same_seed_it_repeats_itself():
 
 def test_conditional_gan_generates_what_it_is_given():
     gan = compiled(conditional())
-    x, y = ring.ring(32), np.arange(32, dtype="int32") % 3
+    x, y = make_ring(32), np.arange(32, dtype="int32") % 3
     assert set(gan.fit(x, y, batch_size=16, verbose=0).history) == {"generator_loss", "discriminator_loss", "accuracy"}
     assert gan([np.zeros((3, 2), "float32"), np.arange(3)]).shape == (3, 2)
 
@@ -206,7 +205,7 @@ def test_conditional_gan_generates_what_it_is_given():
 
 
 def test_labels_that_are_missing_or_too_many_are_refused():
-    x, y = ring.ring(32), np.zeros(32, "int32")
+    x, y = make_ring(32), np.zeros(32, "int32")
     with pytest.raises(ValueError, match=r"found no labels, but the generator takes 1: call fit\(x, y\)"):
         compiled(conditional()).fit(x, verbose=0)
     with pytest.raises(ValueError, match=r"found labels, but the generator takes none: call fit\(x\) without y"):
@@ -215,35 +214,35 @@ def test_labels_that_are_missing_or_too_many_are_refused():
         compiled(conditional()).fit(tf.data.Dataset.from_tensor_slices(x).batch(16), shuffle=False, verbose=0)
 
 
-@pytest.mark.parametrize("kind", ["batch normalization", "nested", "statistics"])
+@pytest.mark.parametrize("kind", ["batch normalization", "nested", "minibatch_stddev"])
 @pytest.mark.parametrize(("n", "batch_size", "fits"), [(33, 32, 33), (8, 1, 2), (9, 2, 3), (5, 4, 5), (65, None, 33)])
 def test_a_batch_of_one_is_refused_where_the_batch_matters(kind, n, batch_size, fits):
     generator, discriminator = networks(batch_norm=kind == "batch normalization")
-    if kind == "statistics":
-        _, discriminator = ring.ring_networks(8, statistics=True)
+    if kind == "minibatch_stddev":
+        _, discriminator = ring_networks(8, minibatch_stddev=True)
     elif kind == "nested":
         noise = keras.Input((3,))
         inner = keras.Sequential([layers.Dense(2), layers.BatchNormalization()])
         generator = keras.Model(noise, inner(noise))
     gan = compiled((generator, discriminator))
     with pytest.raises(ValueError, match=rf"{n} samples in batches of {batch_size or 32} leave a batch of one"):
-        gan.fit(ring.ring(n), batch_size=batch_size, verbose=0)
+        gan.fit(make_ring(n), batch_size=batch_size, verbose=0)
     with pytest.raises(ValueError, match=rf"such as {fits}$"):
-        gan.fit(ring.ring(n), batch_size=batch_size, verbose=0)
-    gan.fit(ring.ring(n), batch_size=fits, verbose=0)
+        gan.fit(make_ring(n), batch_size=batch_size, verbose=0)
+    gan.fit(make_ring(n), batch_size=fits, verbose=0)
 
 
 def test_a_single_image_is_refused_and_a_batch_of_one_is_fine_where_it_does_not_matter():
     with pytest.raises(ValueError, match=r"choose another batch_size, such as 2, and more samples"):
-        compiled(ring.ring_networks(8, statistics=True)).fit(ring.ring(1), verbose=0)
-    losses = compiled().fit(ring.ring(5), batch_size=4, verbose=0).history
+        compiled(ring_networks(8, minibatch_stddev=True)).fit(make_ring(1), verbose=0)
+    losses = compiled().fit(make_ring(5), batch_size=4, verbose=0).history
     assert np.isfinite([*losses.values()]).all()
 
 
 @pytest.mark.parametrize(("n", "batch_size"), [(31, 8), (32, 5), (30, 8)])
 def test_batches_that_make_no_packs_are_refused(n, batch_size):
     with pytest.raises(ValueError, match=rf"{n} samples in batches of {batch_size} do not make packs of 4"):
-        compiled(ring.ring_networks(8, pack=4)).fit(ring.ring(n), batch_size=batch_size, verbose=0)
+        compiled(ring_networks(8, pack=4)).fit(make_ring(n), batch_size=batch_size, verbose=0)
 
 
 @pytest.mark.parametrize("smoothing", [-0.1, 0.5, 1, float("nan"), "0.1", None])
@@ -282,29 +281,29 @@ def test_samples_of_another_shape_are_refused():
 
 
 def test_the_ring_has_eight_modes_of_the_stated_width():
-    x = ring.ring(20_000)
+    x = make_ring(20_000)
     assert x.shape == (20_000, 2) and x.dtype == "float32"
     nearest = np.linalg.norm(x[:, None] - CENTRES, axis=2).argmin(axis=1)
     np.testing.assert_allclose(np.bincount(nearest) / 20_000, 1 / 8, atol=0.01)
-    np.testing.assert_allclose((x - CENTRES[nearest]).std(axis=0), ring.SPREAD, rtol=0.03)
+    np.testing.assert_allclose((x - CENTRES[nearest]).std(axis=0), SPREAD, rtol=0.03)
     np.testing.assert_allclose(np.linalg.norm(CENTRES, axis=1), 1, atol=1e-6)
-    assert ring.mode_shares(x).sum() == pytest.approx(1 - np.exp(-4.5), abs=0.003)
-    assert ring.modes_covered(x) == 8
-    assert ring.distance_to_ring(x) == pytest.approx(ring.SPREAD * (np.pi / 2) ** 0.5, rel=0.03)
-    np.testing.assert_array_equal(ring.ring(10, seed=1), ring.ring(10, seed=1))
-    assert not np.array_equal(ring.ring(10, seed=1), ring.ring(10, seed=2))
+    assert mode_shares(x).sum() == pytest.approx(1 - np.exp(-4.5), abs=0.003)
+    assert modes_covered(x) == 8
+    assert distance_to_ring(x) == pytest.approx(SPREAD * (np.pi / 2) ** 0.5, rel=0.03)
+    np.testing.assert_array_equal(make_ring(10, seed=1), make_ring(10, seed=1))
+    assert not np.array_equal(make_ring(10, seed=1), make_ring(10, seed=2))
 
 
 def test_measures_are_counted():
     samples = np.concatenate([np.repeat(CENTRES[:1], 95, axis=0), np.repeat(CENTRES[3:4], 4, axis=0), [[0.5, 0.1]]])
-    assert ring.mode_shares(samples).tolist() == [0.95, 0, 0, 0.04, 0, 0, 0, 0]
-    assert ring.mode_shares(samples, np.inf).tolist() == [0.96, 0, 0, 0.04, 0, 0, 0, 0]
-    assert ring.modes_covered(samples) == 2  # 4 in 100 is more than a quarter of an eighth
-    assert ring.modes_covered(samples[:97]) == 1  # 2 in 97 is less
-    assert ring.distance_to_ring(samples) == pytest.approx(np.hypot(0.5, 0.1) / 100, rel=1e-5)
+    assert mode_shares(samples).tolist() == [0.95, 0, 0, 0.04, 0, 0, 0, 0]
+    assert mode_shares(samples, np.inf).tolist() == [0.96, 0, 0, 0.04, 0, 0, 0, 0]
+    assert modes_covered(samples) == 2  # 4 in 100 is more than a quarter of an eighth
+    assert modes_covered(samples[:97]) == 1  # 2 in 97 is less
+    assert distance_to_ring(samples) == pytest.approx(np.hypot(0.5, 0.1) / 100, rel=1e-5)
 
 
-@pytest.mark.parametrize("measure", [ring.mode_shares, ring.modes_covered, ring.distance_to_ring])
+@pytest.mark.parametrize("measure", [mode_shares, modes_covered, distance_to_ring])
 def test_impossible_samples_are_refused(measure):
     for shape in ((0, 2), (4, 3), (4,)):
         with pytest.raises(ValueError, match=r"expected points in the plane"):
@@ -314,10 +313,10 @@ def test_impossible_samples_are_refused(measure):
 
 
 def test_watch_logs_means_since_the_last_look_and_keeps_weights():
-    gan, x = compiled(), ring.ring(16 * 12)
+    gan, x = compiled(), make_ring(16 * 12)
     every_step = []
     by_step = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: every_step.append(dict(logs)))
-    watch = ring.Watch(4, frames=(0, 6, 12))
+    watch = Watch(4, frames=(0, 6, 12))
     start = gan.get_weights()
     gan.fit(x, batch_size=16, verbose=0, callbacks=[watch, by_step])
     assert watch.history["step"] == [4, 8, 12]
@@ -333,14 +332,14 @@ def test_watch_logs_means_since_the_last_look_and_keeps_weights():
 
 def test_tournament_is_played_by_everyone_and_leaves_the_gan_as_it_was():
     gan = compiled()
-    watch = ring.Watch(4, frames=(2, 4, 8))
-    gan.fit(ring.ring(16 * 8), batch_size=16, verbose=0, callbacks=[watch])
+    watch = Watch(4, frames=(2, 4, 8))
+    gan.fit(make_ring(16 * 8), batch_size=16, verbose=0, callbacks=[watch])
     own = gan.get_weights()
-    accuracy = ring.tournament(gan, watch.kept)
+    accuracy = tournament(gan, watch.kept)
     assert accuracy.shape == (3, 3) and ((accuracy >= 0) & (accuracy <= 1)).all()
     assert all(equal(own, gan.get_weights()))
     gan.set_weights(watch.kept[8])
-    told = [np.mean(np.asarray(gan.discriminator(ring.ring(1000, seed=1))) > 0)]
+    told = [np.mean(np.asarray(gan.discriminator(make_ring(1000, seed=1))) > 0)]
     gan.set_weights(watch.kept[2])
     fake = np.asarray(gan.generator(watch.noise))
     gan.set_weights(watch.kept[8])
@@ -349,33 +348,33 @@ def test_tournament_is_played_by_everyone_and_leaves_the_gan_as_it_was():
 
 
 def test_ring_images_show_the_point():
-    images = ring.ring_images(np.array([[1.0, 0.0], [0.0, 1.2], [9.0, 0.0]]), size=29)
+    images = ring_images(np.array([[1.0, 0.0], [0.0, 1.2], [9.0, 0.0]]), size=29)
     assert images.shape == (3, 29, 29, 1) and images.dtype == "float32"
     assert images.min() >= 0 and images.max() <= 1
     places = [np.unravel_index(image[..., 0].argmax(), (29, 29)) for image in images]
     assert places == [(14, 24), (2, 14), (14, 28)]  # rows count downwards
 
 
-@pytest.mark.parametrize("options", [{}, {"statistics": True}, {"pack": 2}, {"noise_size": 5}])
+@pytest.mark.parametrize("options", [{}, {"minibatch_stddev": True}, {"pack": 2}, {"noise_size": 5}])
 def test_ring_networks_fit_each_other(options):
-    generator, discriminator = ring.ring_networks(8, **options)
+    generator, discriminator = ring_networks(8, **options)
     samples = generator(np.zeros((6, options.get("noise_size", 2)), "float32"))
     assert samples.shape == (6, 2)
     assert discriminator(samples).shape == (3 if "pack" in options else 6, 1)
-    assert any(isinstance(layer, MinibatchStdDev) for layer in discriminator.layers) == ("statistics" in options)
+    assert any(isinstance(layer, MinibatchStdDev) for layer in discriminator.layers) == ("minibatch_stddev" in options)
 
 
 def test_figures_show_every_sample():
     gan = compiled()
     figure, axis = plt.subplots()
-    ring.draw_field(axis, gan, title="the field")
-    assert axis.get_title() == "the field"
+    draw_field(axis, gan, title="the field")
+    assert axis.get_title(loc=plt.rcParams["axes.titlelocation"]) == "the field"
     assert [len(scatter.get_offsets()) for scatter in axis.collections if len(scatter.get_offsets()) > 1] == [8, 500]
     plt.close(figure)
 
     noise = np.random.default_rng(0).normal(size=(30, 2))
     samples = np.concatenate([CENTRES, np.zeros((22, 2))])
-    figure = ring.draw_noise_plane(noise, samples)
+    figure = draw_noise_plane(noise, samples)
     for axis in figure.axes:
         counts = [len(scatter.get_offsets()) for scatter in axis.collections]
         assert counts == [1] * 8 + [22]  # one near each mode; the last: those near none

@@ -73,12 +73,12 @@ def test_every_step_can_be_taken(name, images):
 
 def test_a_set_of_ones_own_is_written_and_loaded(tmp_path, monkeypatch):
     monkeypatch.setenv("AELIB_DATA", str(tmp_path))
-    data = growth.datasets.load("digits")
+    data = growth.load("digits")
     path = growth._write_sets(data, tmp_path)
     np.testing.assert_array_equal(read_images(path, 4500, 28), np.concatenate([data.x_train, data.x_valid]))
     step = growth.measure_load("own_set", tmp_path)
     assert step.size == pytest.approx(5000 * 784 * 4 / 1e6)
-    np.testing.assert_array_equal(growth.datasets.load("own_set").x_test, data.x_test)
+    np.testing.assert_array_equal(growth.load("own_set").x_test, data.x_test)
 
 
 def test_a_point_that_fails_says_why(tmp_path):

@@ -9,11 +9,11 @@ import scipy.special
 import scipy.stats
 import tensorflow as tf
 
-from aelib.layers import (
-    DropPixels,
+from aelib.models import (
     GaussianCorruption,
     KLSparsity,
     KSparse,
+    MaskingNoise,
     MaxPoolWithSwitches,
     MaxUnpool,
     MinibatchStdDev,
@@ -243,7 +243,7 @@ def test_unpooling_refuses_other_batches_and_a_third_input():
 GREYS = np.random.default_rng(0).random((40, 20, 25, 1)).astype("float32")  # 20,000 values: standard errors are small
 
 
-@pytest.mark.parametrize("make", [lambda: GaussianCorruption(0.5), lambda: DropPixels(0.5)])
+@pytest.mark.parametrize("make", [lambda: GaussianCorruption(0.5), lambda: MaskingNoise(0.5)])
 def test_corruption_is_the_identity_outside_training(make):
     for x in (GREYS, GREYS * 3 - 1):  # nor are values clipped then
         np.testing.assert_array_equal(make()(x), x)
@@ -273,7 +273,7 @@ def test_gaussian_noise_is_clipped_to_grey_values():
 @pytest.mark.parametrize("rate", [0, 0.25, 0.9])
 def test_dropped_share_is_the_rate_and_the_rest_is_unchanged(rate):
     x = GREYS + 1  # no value is 0 before
-    corrupted = np.asarray(DropPixels(rate, seed=1)(x, training=True))
+    corrupted = np.asarray(MaskingNoise(rate, seed=1)(x, training=True))
     dropped = corrupted == 0
     np.testing.assert_array_equal(corrupted, np.where(dropped, 0, x))
     assert abs(dropped.mean() - rate) <= 5 * np.sqrt(rate * (1 - rate) / x.size)
@@ -284,7 +284,7 @@ def test_dropped_share_is_the_rate_and_the_rest_is_unchanged(rate):
 def test_dropped_share_is_the_rate_in_half_precision():
     x = np.ones((200_000,), "float32")
     for rate in (0.001, 0.999):
-        share = np.mean(np.asarray(DropPixels(rate, seed=1, dtype="bfloat16")(x, training=True), "float32") == 0)
+        share = np.mean(np.asarray(MaskingNoise(rate, seed=1, dtype="bfloat16")(x, training=True), "float32") == 0)
         assert abs(share - rate) <= 5 * np.sqrt(rate * (1 - rate) / x.size)
 
 
@@ -292,11 +292,13 @@ def test_dropout_scales_what_it_keeps_and_drop_pixels_does_not():
     x, rate = GREYS + 1, 0.25
     kept = np.asarray(keras.layers.Dropout(rate, seed=1)(x, training=True)) / x
     np.testing.assert_allclose(kept[kept != 0], 1 / (1 - rate), rtol=1e-6)
-    kept = np.asarray(DropPixels(rate, seed=1)(x, training=True)) / x
+    kept = np.asarray(MaskingNoise(rate, seed=1)(x, training=True)) / x
     np.testing.assert_array_equal(kept[kept != 0], 1)
 
 
-@pytest.mark.parametrize("make", [lambda seed: GaussianCorruption(0.3, seed=seed), lambda seed: DropPixels(0.3, seed)])
+@pytest.mark.parametrize(
+    "make", [lambda seed: GaussianCorruption(0.3, seed=seed), lambda seed: MaskingNoise(0.3, seed)]
+)
 def test_same_seed_same_noise(make):
     layer = make(7)
     first, second = (np.asarray(layer(GREYS, training=True)) for _ in range(2))
@@ -319,7 +321,7 @@ def test_impossible_stddev_is_refused(stddev):
 @pytest.mark.parametrize("rate", [-0.1, 1, 1.5, float("nan"), "0.5", None])
 def test_impossible_rate_is_refused(rate):
     with pytest.raises(ValueError, match=r"rate is .*: expected the share of values to drop, at least 0 and less than"):
-        DropPixels(rate)
+        MaskingNoise(rate)
 
 
 def k_largest_by_hand(x, k):
@@ -543,7 +545,7 @@ def dense_model(*layers):
         lambda: pooling_model(2),
         lambda: pooling_model((3, 2)),
         lambda: dense_model(GaussianCorruption(0.3, clip=False, seed=4), keras.layers.Dense(6)),
-        lambda: dense_model(DropPixels(0.3, seed=4), keras.layers.Dense(6)),
+        lambda: dense_model(MaskingNoise(0.3, seed=4), keras.layers.Dense(6)),
         lambda: dense_model(keras.layers.Dense(6), KSparse(2)),
         lambda: dense_model(keras.layers.Dense(6, "sigmoid", activity_regularizer=KLSparsity(0.1, 2))),
         lambda: dense_model(MinibatchStdDev(), keras.layers.Dense(6)),

@@ -5,9 +5,8 @@ import pytest
 from skimage.metrics import peak_signal_noise_ratio
 from sklearn.datasets import make_blobs
 
-from aelib.metrics import (
+from aelib.measures import (
     captured_variance,
-    check_images,
     fit_pca,
     linear_probe_error,
     nearest_neighbour_error,
@@ -15,6 +14,7 @@ from aelib.metrics import (
     psnr,
     squared_error,
 )
+from aelib.validate import check_images
 
 IMAGES = np.random.default_rng(0).random((40, 4, 5, 1)).astype("float32")
 

@@ -7,10 +7,16 @@ import keras
 import numpy as np
 import pytest
 
-from aelib import dense
-from aelib.conv import conv_autoencoder
-from aelib.dense import (
+from aelib.models import (
     Autoencoder,
+    FourierExpansion,
+    GaussianCorruption,
+    KLSparsity,
+    KSparse,
+    MaskingNoise,
+    TransposedDense,
+    conv_autoencoder,
+    dense,
     describe,
     linear_autoencoder,
     one_neuron_autoencoder,
@@ -18,7 +24,6 @@ from aelib.dense import (
     sparse_autoencoder,
     stacked_autoencoder,
 )
-from aelib.layers import DropPixels, FourierExpansion, GaussianCorruption, KLSparsity, KSparse, TransposedDense
 
 SHAPE = (6, 5, 1)
 IMAGES = np.random.default_rng(0).random((12, *SHAPE)).astype("float32")
@@ -40,14 +45,14 @@ BUILDERS = {
     "k-sparse": lambda: sparse_autoencoder(SHAPE, 8, code_activation=None, k=3, mean=MEAN),
     "k-sparse tied": lambda: sparse_autoencoder(SHAPE, 8, code_activation=None, k=3, tied=True),
     "Gaussian noise": lambda: stacked_autoencoder(SHAPE, (9,), 3, mean=MEAN, corruption=GaussianCorruption(0.5)),
-    "dropped pixels": lambda: stacked_autoencoder(SHAPE, (9,), 3, mean=MEAN, corruption=DropPixels(0.5)),
-    "dropped pixels tied": lambda: stacked_autoencoder(SHAPE, (9,), 3, tied=True, corruption=DropPixels(0.5, seed=3)),
+    "dropped pixels": lambda: stacked_autoencoder(SHAPE, (9,), 3, mean=MEAN, corruption=MaskingNoise(0.5)),
+    "dropped pixels tied": lambda: stacked_autoencoder(SHAPE, (9,), 3, tied=True, corruption=MaskingNoise(0.5, seed=3)),
     "conv transposed": lambda: conv_autoencoder(SHAPE, (3, 4), 5, mean=MEAN),
     "conv repeat": lambda: conv_autoencoder(SHAPE, (3, 4), 5, up="repeat", hidden=(6,), mean=MEAN),
     "conv switches": lambda: conv_autoencoder(SHAPE, (3, 4), 5, up="switches", mean=MEAN),
     "conv strided": lambda: conv_autoencoder(SHAPE, (3, 4), 5, pooling=False, mean=MEAN),
     "conv noise": lambda: conv_autoencoder(SHAPE, (3,), 5, mean=MEAN, corruption=GaussianCorruption(0.5)),
-    "conv switches dropped": lambda: conv_autoencoder(SHAPE, (3,), 5, up="switches", corruption=DropPixels(0.5)),
+    "conv switches dropped": lambda: conv_autoencoder(SHAPE, (3,), 5, up="switches", corruption=MaskingNoise(0.5)),
 }
 
 
@@ -91,7 +96,7 @@ def test_saved_models_load_in_a_new_process_and_train_on(tmp_path):
     np.save(tmp_path / "images.npy", IMAGES)
     script = """
 import sys, pathlib
-import aelib, aelib.conv, aelib.dense, keras, numpy as np
+import aelib, keras, numpy as np
 folder = pathlib.Path(sys.argv[1])
 images = np.load(folder / "images.npy")
 def outputs(model):
@@ -353,7 +358,7 @@ def test_k_sparse_layer_stands_last_in_the_encoder():
     assert not any(isinstance(layer, KSparse) for layer in BUILDERS["sparse L1"]().encoder.layers)
 
 
-@pytest.mark.parametrize("corruption", [GaussianCorruption(0.5), DropPixels(0.5)])
+@pytest.mark.parametrize("corruption", [GaussianCorruption(0.5), MaskingNoise(0.5)])
 def test_a_stacked_autoencoder_corrupts_its_images_in_training_only(corruption):
     model = stacked_autoencoder(SHAPE, (9,), 3, corruption=corruption)
     assert model.encoder.layers[1] is corruption

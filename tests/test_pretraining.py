@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix
 
-from aelib.dense import stacked_autoencoder
-from aelib.pretraining import (
-    classifier,
+from aelib.models import (
+    add_classifier,
     draw_labelled,
     inner_autoencoder,
     neighbour_graph,
     outer_autoencoder,
     spread_labels,
+    stacked_autoencoder,
 )
 
 SHAPE = (6, 5, 1)
@@ -126,7 +126,7 @@ def test_levels_that_are_not_there_are_refused(part):
 
 def test_classifier_starts_undecided_and_shares_the_encoder():
     model = stacked()
-    network = classifier(model.encoder, 5)
+    network = add_classifier(model.encoder, 5)
     np.testing.assert_allclose(np.asarray(network(IMAGES)), np.full((12, 5), 1 / 5), rtol=1e-6)
     assert all(layer in network.layers for layer in model.encoder.layers)
     network.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy", jit_compile=False)
@@ -140,7 +140,7 @@ def test_classifier_starts_undecided_and_shares_the_encoder():
 def test_classifier_of_a_frozen_encoder_trains_its_last_layer_alone():
     model = stacked()
     model.encoder.trainable = False
-    network = classifier(model.encoder, 5)
+    network = add_classifier(model.encoder, 5)
     network.compile(keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy", jit_compile=False)
     before = model.get_weights()
     network.fit(IMAGES, np.arange(12) % 5, epochs=2, verbose=0)
@@ -152,7 +152,7 @@ def test_classifier_of_a_frozen_encoder_trains_its_last_layer_alone():
 @pytest.mark.parametrize("classes", [1, 0, -3])
 def test_classifier_refuses_fewer_than_two_classes(classes):
     with pytest.raises(ValueError, match=rf"classes is {classes}: a classifier needs at least 2"):
-        classifier(stacked().encoder, classes)
+        add_classifier(stacked().encoder, classes)
 
 
 # ---- few labels ----

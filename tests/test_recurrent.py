@@ -7,8 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from aelib.dense import describe, source
-from aelib.recurrent import as_images, pad, recurrent_autoencoder, rows_as_steps, sequence_errors
+from aelib.data import as_images, pad, rows_as_steps
+from aelib.measures import sequence_errors
+from aelib.models import describe, recurrent_autoencoder, source
 
 SHAPE = (7, 3)
 X = np.random.default_rng(0).random((10, *SHAPE)).astype("float32")
@@ -16,11 +17,11 @@ RAGGED = [np.random.default_rng(i).normal(size=(length, 3)) for i, length in enu
 BUILDERS = {
     "gru": lambda: recurrent_autoencoder(SHAPE, 6, 4, mean=X.mean(axis=0)),
     "lstm": lambda: recurrent_autoencoder(SHAPE, 6, 4, cell="lstm"),
-    "gru both ways": lambda: recurrent_autoencoder(SHAPE, 6, 4, both_ways=True, output_activation=None),
-    "lstm both ways": lambda: recurrent_autoencoder(SHAPE, 6, 4, cell="lstm", both_ways=True, mean=X.mean(axis=0)),
-    "gru start": lambda: recurrent_autoencoder(SHAPE, 6, 4, code_at="start"),
-    "lstm start": lambda: recurrent_autoencoder(SHAPE, 6, 4, cell="lstm", code_at="start", output_activation=None),
-    "gru padded": lambda: recurrent_autoencoder(SHAPE, 6, 4, padding=-1.0, both_ways=True),
+    "gru both ways": lambda: recurrent_autoencoder(SHAPE, 6, 4, bidirectional=True, output_activation=None),
+    "lstm both ways": lambda: recurrent_autoencoder(SHAPE, 6, 4, cell="lstm", bidirectional=True, mean=X.mean(axis=0)),
+    "gru start": lambda: recurrent_autoencoder(SHAPE, 6, 4, initial_state=True),
+    "lstm start": lambda: recurrent_autoencoder(SHAPE, 6, 4, cell="lstm", initial_state=True, output_activation=None),
+    "gru padded": lambda: recurrent_autoencoder(SHAPE, 6, 4, padding=-1.0, bidirectional=True),
     "lstm padded": lambda: recurrent_autoencoder(SHAPE, 6, 4, cell="lstm", padding=-1.0),
 }
 
@@ -58,7 +59,7 @@ def test_saved_models_load_in_a_new_process_and_train_on(tmp_path):
     np.save(tmp_path / "x.npy", X)
     script = """
 import sys, pathlib
-import aelib, aelib.recurrent, keras, numpy as np
+import aelib, keras, numpy as np
 folder = pathlib.Path(sys.argv[1])
 x = np.load(folder / "x.npy")
 def outputs(model):
@@ -135,9 +136,9 @@ def test_repeated_code_or_nothing_is_what_the_decoder_sees():
 
 
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
-@pytest.mark.parametrize("both_ways", [False, True])
-def test_padding_does_not_change_the_code(cell, both_ways):
-    model = recurrent_autoencoder(SHAPE, 6, 4, cell=cell, both_ways=both_ways, padding=-9.0)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_padding_does_not_change_the_code(cell, bidirectional):
+    model = recurrent_autoencoder(SHAPE, 6, 4, cell=cell, bidirectional=bidirectional, padding=-9.0)
     padded, _ = pad(RAGGED, -9.0)
     wider = np.pad(padded, ((0, 0), (0, 5), (0, 0)), constant_values=-9.0)
     alone = np.concatenate([np.asarray(model.encoder(s[None].astype("float32"))) for s in RAGGED])
@@ -221,8 +222,7 @@ def test_impossible_sizes_are_refused(arguments, message):
     ("options", "message"),
     [
         ({"cell": "rnn"}, r"cell='rnn'.*expected a cell of gru, lstm"),
-        ({"code_at": "end"}, r"code_at='end'.*every step, start"),
-        ({"both_ways": True, "units": 5}, r"units=5.*even number of units"),
+        ({"bidirectional": True, "units": 5}, r"units=5.*even number of units"),
         ({"mean": np.zeros(SHAPE), "padding": -1.0}, r"padded steps have no mean"),
         ({"mean": np.zeros((3, 7))}, r"mean has the shape \(3, 7\)"),
         ({"mean": np.zeros(SHAPE), "output_activation": "tanh"}, r"needs the output activation 'sigmoid' or None"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aelib.series import HEART_ANOMALIES, WAVE_ANOMALIES, heartbeats, sinusoids
+from aelib.data import HEART_ANOMALIES, WAVE_ANOMALIES, heartbeats, sinusoids
 
 MAKERS = [(heartbeats, HEART_ANOMALIES), (sinusoids, WAVE_ANOMALIES)]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aelib.shapes import DIRECTIONS, FACTORS, directions, draw, make_shapes
+from aelib.data import DIRECTIONS, FACTORS, directions, draw_shapes, make_shapes
 
 SHAPES = make_shapes(400)
 
@@ -62,24 +62,25 @@ def test_no_bar_leaves_the_image():
     low, high = 28 * np.array(list(FACTORS.values())[:4]).T
     places = [(x, y) for x in (low[0], high[0]) for y in (low[1], high[1])]
     corners = np.array([(*place, high[2], high[3], angle) for place in places for angle in range(-90, 91)])
-    images, wider = draw(corners), draw(corners + np.array([6, 6, 0, 0, 0]), size=40)
+    images, wider = draw_shapes(corners), draw_shapes(corners + np.array([6, 6, 0, 0, 0]), size=40)
     np.testing.assert_allclose(images.sum(axis=(1, 2, 3)), wider.sum(axis=(1, 2, 3)), rtol=2e-3)
 
 
 def test_an_upright_bar_pixel_by_pixel():
-    image = draw([[4, 3, 4, 2, 0]], size=8)[0, :, :, 0]  # the centre 4 from the left and 3 from the bottom
+    image = draw_shapes([[4, 3, 4, 2, 0]], size=8)[0, :, :, 0]  # the centre 4 from the left and 3 from the bottom
     expected = np.zeros((8, 8))
     expected[4:6, 2:6] = 1
     np.testing.assert_allclose(image, expected, atol=1e-6)
-    shifted = draw([[4.25, 3, 4, 2, 0]], size=8)[0, 4, :, 0]  # a pixel half covered is half as bright
+    shifted = draw_shapes([[4.25, 3, 4, 2, 0]], size=8)[0, 4, :, 0]  # a pixel half covered is half as bright
     np.testing.assert_allclose(shifted, [0, 0, 0.75, 1, 1, 1, 0.25, 0], atol=1e-6)
-    np.testing.assert_allclose(draw([[4, 4, 4, 2, 90]], size=8)[0, :, :, 0].T, np.roll(expected, -1, 0), atol=1e-6)
+    turned = draw_shapes([[4, 4, 4, 2, 90]], size=8)[0, :, :, 0]
+    np.testing.assert_allclose(turned.T, np.roll(expected, -1, 0), atol=1e-6)
 
 
 def test_half_a_turn_is_the_symmetry():
     factors = SHAPES.factors.copy()
     factors[:, 4] += 180
-    np.testing.assert_allclose(draw(factors), SHAPES.images, atol=2e-5)
+    np.testing.assert_allclose(draw_shapes(factors), SHAPES.images, atol=2e-5)
     whole = make_shapes(2000, angles=(-90, 90)).factors[:, 4]
     assert whole.min() < -89 and whole.max() > 89
 
@@ -88,7 +89,7 @@ def test_any_change_of_a_factor_changes_the_image_a_little():
     for k, step in enumerate((0.05, 0.05, 0.05, 0.05, 0.5)):
         factors = SHAPES.factors.copy()
         factors[:, k] += step
-        change = np.abs(draw(factors) - SHAPES.images)
+        change = np.abs(draw_shapes(factors) - SHAPES.images)
         assert (change.sum(axis=(1, 2, 3)) > 0.05).all() and change.max() < 0.15
 
 
@@ -123,4 +124,4 @@ def test_impossible_sprites_are_refused(arguments, message):
 )
 def test_factors_that_are_no_bar_are_refused(factors, message):
     with pytest.raises(ValueError, match=message):
-        draw(factors)
+        draw_shapes(factors)

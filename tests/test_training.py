@@ -9,9 +9,9 @@ import pytest
 from IPython.display import Image
 
 import aelib
-from aelib import checks, training
-from aelib.dense import linear_autoencoder
-from aelib.training import LearningCurve, budget, one_cycle, restart, seed_everything
+from aelib import claims
+from aelib.models import linear_autoencoder
+from aelib.training import LearningCurve, budget, learning_curve, one_cycle, restart, seed_everything
 
 IMAGES = np.random.default_rng(0).random((40, 4, 5, 1)).astype("float32")
 
@@ -139,8 +139,8 @@ class Notebook:
 @pytest.fixture
 def notebook(monkeypatch):
     notebook = Notebook()
-    monkeypatch.setattr(training, "get_ipython", lambda: notebook)
-    monkeypatch.setattr(training, "display", notebook.display)
+    monkeypatch.setattr(learning_curve, "get_ipython", lambda: notebook)
+    monkeypatch.setattr(learning_curve, "display", notebook.display)
     return notebook
 
 
@@ -201,7 +201,7 @@ def test_start_seeds_names_and_loads(monkeypatch, capsys):
     data = aelib.start("02")
     first = keras.random.normal((3,))
     assert capsys.readouterr().out == f"Chapter 02 · {data} · seed 5\n"
-    assert (checks._session.notebook, checks._session.dataset, checks._session.seed) == ("02", "digits", 5)
+    assert (claims._session.notebook, claims._session.dataset, claims._session.seed) == ("02", "digits", 5)
     aelib.start("02")
     np.testing.assert_array_equal(np.asarray(keras.random.normal((3,))), np.asarray(first))
 

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import bernoulli, multivariate_normal, norm
 
-from aelib.dense import stacked_autoencoder
-from aelib.layers import Sampling
-from aelib.metrics import gradient_energy, importance_weighted_bound
-from aelib.vae import VAE, as_vae, bernoulli_nats, kl_to_prior, log_importance_weights, stacked_vae
+from aelib.measures import gradient_energy, importance_weighted_bound, log_importance_weights
+from aelib.models import VAE, Sampling, as_vae, bernoulli_nats, kl_to_prior, stacked_autoencoder, stacked_vae
 
 SHAPE = (6, 5, 1)
 RNG = np.random.default_rng(0)
@@ -179,7 +177,7 @@ def test_saved_vae_loads_in_a_new_process_and_trains_on(tmp_path):
     np.savez(tmp_path / "expected.npz", *vae.encoder(IMAGES), vae.decoder(np.ones((4, 3))), images=IMAGES)
     script = """
 import sys, pathlib, keras, numpy as np
-import aelib.vae
+import aelib
 folder = pathlib.Path(sys.argv[1])
 vae, expected = keras.models.load_model(folder / "vae.keras"), np.load(folder / "expected.npz")
 found = [*vae.encoder(expected["images"]), vae.decoder(np.ones((4, 3)))]

@@ -1,0 +1,46 @@
+"""A data set of small images in three splits, and the error of one that cannot be read.
+
+Introduced in chapter 00.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+class DatasetError(ValueError):
+    """A data set that is unknown, incomplete or damaged; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Images and labels in three splits.
+
+    `x_*`: float32 in [0, 1], shape `(n, height, width, 1)`. `y_*`: int64 in 0…k−1, shape `(n,)`.
+    """
+
+    name: str
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_valid: np.ndarray
+    y_valid: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    class_names: tuple[str, ...]
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """`(height, width, 1)`."""
+        return tuple(self.x_train.shape[1:])
+
+    @property
+    def pixels(self) -> int:
+        """Pixels in an image: height × width."""
+        return int(np.prod(self.image_shape))
+
+    def __repr__(self) -> str:
+        sizes = " / ".join(f"{len(x):,}" for x in (self.x_train, self.x_valid, self.x_test))
+        height, width, _ = self.image_shape
+        return (
+            f"{self.name}: {sizes} images (train / valid / test) of {height}×{width}, {len(self.class_names)} classes"
+        )

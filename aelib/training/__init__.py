@@ -1,0 +1,15 @@
+"""Training: what every run shares: seed, schedule, learning curve."""
+
+from aelib.lazy import exports
+
+_EXPORTS = {
+    "seed_everything": "seed",
+    "one_cycle": "schedule",
+    "budget": "schedule",
+    "restart": "optimizer",
+    "LearningCurve": "learning_curve",
+    "averaged": "snapshots",
+    "Snapshots": "snapshots",
+}
+__all__ = list(_EXPORTS)
+__getattr__, __dir__ = exports(__name__, _EXPORTS)
