@@ -1,18 +1,23 @@
-"""Whether this machine is ready for the course.
+"""Whether this machine is ready for the course, and how long each chapter takes on it.
 
 Introduced in chapter 00.
 """
 
+import json
 import os
 import platform
 import time
 from importlib import metadata
+from pathlib import Path
 
 import keras
 import numpy as np
 
 from aelib.data.download import cached_files, download_cache
+from aelib.data.folder import REPOSITORY
 from aelib.data.loading import DOWNLOADABLE, in_folder, own_sets
+
+LEDGER = REPOSITORY / "docs" / "ledger.jsonl"
 
 
 def readiness() -> str:
@@ -26,6 +31,29 @@ def readiness() -> str:
     rows += [(f"data set {name!r}", where) for name, where in _data_found().items()]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"{name:<{width}}  {value}" for name, value in rows)
+
+
+def expected_seconds(ledger: Path = LEDGER, rate: float | None = None) -> str:
+    """A table: the seconds of each notebook in `ledger`, scaled to this machine by the rate of its matrix products.
+
+    `ledger`: what a run of `course.py test --ledger` recorded. `rate`: this machine's, in GFLOP/s (default: measured
+    now). An estimate: convolutions and small networks do not follow that rate exactly. Without a ledger that says how
+    fast its machine was, one sentence says so.
+    """
+    try:
+        rows = [json.loads(line) for line in ledger.read_text("utf-8").splitlines()]
+    except OSError:
+        rows = []
+    runs = {row["notebook"]: row for row in rows if row.get("notebook_seconds") and row.get("gflops")}
+    if not runs:
+        return "No recorded run says how fast its machine was: run `python course.py test --ledger run.jsonl`."
+    rate = matrix_product_rate() if rate is None else rate
+    lines = [f"this machine: {rate:.0f} billion operations a second in matrix products", ""]
+    lines.append(f"{'notebook':<10}{'recorded':>10}{'at':>8}{'here, about':>14}")
+    for number, row in sorted(runs.items()):
+        seconds, then = row["notebook_seconds"], row["gflops"]
+        lines.append(f"{number:<10}{seconds:>8.0f} s{then:>8.0f}{seconds * then / rate:>12.0f} s")
+    return "\n".join(lines)
 
 
 def _data_found() -> dict[str, str]:

@@ -1,5 +1,7 @@
 """Figures and the map of the course: what is drawn, and what is refused."""
 
+import io
+import json
 import subprocess
 import sys
 
@@ -7,10 +9,12 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from IPython.core.formatters import DisplayFormatter
+from PIL import Image
 
 from aelib import figures
-from aelib.figures import course_map
-from aelib.readiness import readiness
+from aelib.figures import course_map, display
+from aelib.readiness import expected_seconds, readiness
 
 matplotlib.use("Agg")
 IMAGES = np.random.default_rng(0).random((12, 6, 5, 1)).astype("float32")
@@ -135,3 +139,45 @@ def test_importing_the_package_and_a_first_step_say_nothing():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+# ---- seconds expected on this machine ----
+
+
+def test_expected_seconds_scale_with_the_rates_of_the_two_machines(tmp_path):
+    ledger = tmp_path / "ledger.jsonl"
+    rows = [
+        {"notebook": "12", "notebook_seconds": 120.0, "gflops": 150.0},
+        {"notebook": "02b", "notebook_seconds": 40.0, "gflops": 150.0},
+        {"notebook": "02", "check": "error", "value": 1.0},
+    ]
+    ledger.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    lines = [line.split() for line in expected_seconds(ledger, rate=300.0).splitlines()[-2:]]
+    assert lines == [["02b", "40", "s", "150", "20", "s"], ["12", "120", "s", "150", "60", "s"]]
+
+
+def test_without_a_recorded_rate_nothing_is_promised(tmp_path):
+    assert "No recorded run" in expected_seconds(tmp_path / "none.jsonl")
+
+
+# ---- alternative text ----
+
+
+def test_a_shown_figure_carries_its_text_on_an_opaque_white_ground(monkeypatch):
+    shown = []
+    monkeypatch.setattr(display, "display", lambda image: shown.append(image))
+    figure, axis = plt.subplots()
+    axis.plot([0, 1])
+    figure.patch.set_alpha(0)  # even where somebody made it transparent
+    figures.show(figure, alt="A line that\n rises.")
+    _, metadata = DisplayFormatter().format(shown[0])  # what a notebook stores beside the output
+    assert metadata["image/png"]["alt"] == "A line that rises."
+    pixels = np.asarray(Image.open(io.BytesIO(shown[0].data)).convert("RGBA"))
+    assert pixels[0, 0].tolist() == [255, 255, 255, 255] and pixels[..., 3].min() == 255
+    assert not plt.fignum_exists(figure.number)
+
+
+def test_a_figure_needs_a_text():
+    with pytest.raises(ValueError, match="alt is empty"):
+        figures.show(plt.figure(), alt=" ")
+    plt.close("all")

@@ -25,5 +25,6 @@ def picture(figure: Figure, alt: str) -> Image:
     if not alt.strip():
         raise ValueError("alt is empty: expected a sentence that says what the figure shows")
     buffer = io.BytesIO()
+    figure.patch.set_alpha(1)  # a style may have made it transparent
     figure.savefig(buffer, format="png", facecolor="white", transparent=False)
     return Image(buffer.getvalue(), alt=" ".join(alt.split()))
