@@ -4,6 +4,7 @@ import ast
 import importlib
 import subprocess
 import sys
+import tomllib
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -64,3 +65,13 @@ def test_importing_a_room_loads_none_of_its_files():
     script = "import sys, aelib.measures; print([m for m in sys.modules if m.startswith('aelib.measures.')])"
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_all_that_lies_in_a_room_is_packaged():
+    settings = tomllib.loads((ROOT.parent / "pyproject.toml").read_text("utf-8"))["tool"]["setuptools"]
+    patterns = settings["package-data"]
+    for path in ROOT.rglob("*"):
+        if path.is_dir() and path.name != "__pycache__":
+            assert (path / "__init__.py").exists(), f"{path.name} is no package: setuptools would not find it"
+        elif path.is_file() and path.suffix not in {".py", ".pyc"}:
+            assert any(path.match(pattern) for pattern in patterns.get(module_of(path.parent), ())), path.name
