@@ -10,6 +10,7 @@ import pytest
 import spread
 from chapters import ROOT, all_notebooks, number_of
 from fingerprint import Package
+from nbformat import v4, write
 
 HOW = ledgers.Circumstances("digits", 0, 2, 1, None, "2026-01-31", "2.21.0", "3.15.1", "a processor", 180.0)
 
@@ -27,21 +28,45 @@ def run(seed: int, *checks: dict) -> ledgers.Run:
 
 # ---- the stored ledgers ----
 
+NOTEBOOKS = {number_of(path): path for path in all_notebooks()}
+PACKAGE = Package(ROOT)
+
 
 @pytest.mark.parametrize("path", ledgers.all_ledgers(), ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_a_stored_ledger_is_whole_and_no_claim_in_it_is_broken(path: Path):
-    """Rows made by other code than today's are stale: that is said in a warning, and is no failure."""
-    notebooks = {number_of(notebook): notebook for notebook in all_notebooks()}
-    runs = ledgers.stored(path)
-    assert path.stem in notebooks, f"{path}: there is no such notebook"
-    code = Package(ROOT).code_hash(notebooks[path.stem])
-    current = [run for run in runs.values() if run.record["code"] == code]
-    broken = [f"seed {row['seed']}: {row['check']}" for run in current for row in run.checks if row["holds"] is False]
+    """Runs of other code than today's are stale: that is said in a warning, and is no failure."""
+    stale, broken = ledgers.audit(path, NOTEBOOKS, PACKAGE)
     assert not broken
-    if stale := [seed for seed, run in runs.items() if run not in current]:
-        seeds = ",".join(map(str, stale))
-        again = f"claims {path.stem} --dataset {path.parent.name} --seeds {seeds}"
-        warnings.warn(f"stale: {path.parent.name}, notebook {path.stem}, seeds {seeds} ({again})", stacklevel=1)
+    if stale:
+        again = f"claims {path.stem} --dataset {path.parent.name} --seeds {','.join(map(str, stale))}"
+        warnings.warn(f"stale: docs/ledgers/{path.parent.name}/{path.name} ({again})", stacklevel=1)
+
+
+def test_the_ledger_of_the_table_belongs_to_notebooks_that_are_there():
+    """So does the one run of the tests: what has changed since is said in a warning."""
+    rows = ledgers.read(ROOT / "docs" / "ledger.jsonl")
+    assert {row["notebook"] for row in rows} <= NOTEBOOKS.keys()
+    codes = {row["notebook"]: row["code"] for row in rows if row.get("code")}
+    stale = [number for number, code in codes.items() if PACKAGE.code_hash(NOTEBOOKS[number]) != code]
+    if stale:
+        warnings.warn(f"stale: docs/ledger.jsonl, notebooks {', '.join(stale)}", stacklevel=1)
+
+
+def test_an_audit_tells_stale_runs_from_broken_claims(tmp_path):
+    notebook = tmp_path / "notebooks" / "02_x.ipynb"
+    notebook.parent.mkdir()
+    write(v4.new_notebook(cells=[v4.new_code_cell("1")]), notebook)
+    code = Package(tmp_path).code_hash(notebook)
+    path = ledgers.path_of(tmp_path, "digits", "02")
+    broken = run(1, check("a", 3.0, 1, False, at_most=2), check("b", 1.0, 1, None, at_most=2))
+    rows = [row | {"code": code} for row in broken.checks]
+    ledgers.store(path, 0, run(0, check("a", 3.0, 0, False, at_most=2)))
+    ledgers.store(path, 1, ledgers.Run(rows, broken.record | {"code": code}))
+    assert ledgers.audit(path, {"02": notebook}, Package(tmp_path)) == ([0], ["seed 1: a"])
+    write(v4.new_notebook(cells=[v4.new_code_cell("2")]), notebook)
+    assert ledgers.audit(path, {"02": notebook}, Package(tmp_path)) == ([0, 1], [])
+    with pytest.raises(SystemExit, match="there is no notebook 02"):
+        ledgers.audit(path, {"03": notebook}, Package(tmp_path))
 
 
 # ---- their format ----

@@ -77,17 +77,7 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, env: dict[str, str], 
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    client = NotebookClient(
-        notebook,
-        timeout=CELL_SECONDS,
-        startup_timeout=START_SECONDS,
-        iopub_timeout=60,  # for the outputs of a cell that has ended
-        kernel_name=KERNEL,
-        resources={"metadata": {"path": str(folder)}},
-        allow_errors=keep_going,
-        record_timing=False,
-        extra_arguments=["--log-level=ERROR"],  # no remarks of the kernel's own between the lines of the report
-    )
+    client = _client(notebook, folder, keep_going)
     position = 0  # the cell in execution: an error that stops the kernel has no output to be found by
 
     def on_cell_start(cell: nbformat.NotebookNode, cell_index: int) -> None:
@@ -119,6 +109,20 @@ def execute(notebook: nbformat.NotebookNode, folder: Path, env: dict[str, str], 
         raised = [each for each in cell.get("outputs", []) if each.output_type == "error" and number not in ended]
         errors += [(number, f"{each.ename}: {each.evalue}") for each in raised]
     return Result(seconds, [Failure(number, _first_line(notebook.cells[number]), text) for number, text in errors])
+
+
+def _client(notebook: nbformat.NotebookNode, folder: Path, keep_going: bool) -> NotebookClient:
+    return NotebookClient(
+        notebook,
+        timeout=CELL_SECONDS,
+        startup_timeout=START_SECONDS,
+        iopub_timeout=60,  # for the outputs of a cell that has ended
+        kernel_name=KERNEL,
+        resources={"metadata": {"path": str(folder)}},
+        allow_errors=keep_going,
+        record_timing=False,
+        extra_arguments=["--log-level=ERROR"],  # no remarks of the kernel's own between the lines of the report
+    )
 
 
 def _first_line(cell: nbformat.NotebookNode) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import machine
 from chapters import ROOT
 from files import replace
+from fingerprint import Package
 from kernels import Failure, Result
 
 FOLDER = ROOT / "docs" / "ledgers"
@@ -150,3 +151,17 @@ def store(path: Path, seed: int, run: Run) -> None:
 def all_ledgers(folder: Path = FOLDER) -> list[Path]:
     """Every ledger of seeds, by data set and notebook."""
     return sorted(folder.glob("*/*.jsonl"))
+
+
+def audit(path: Path, notebooks: dict[str, Path], package: Package) -> tuple[list[int], list[str]]:
+    """What is wrong with a ledger of seeds: the seeds whose code is not today's, and the claims that today's breaks.
+
+    `notebooks`: by number. Exits with one sentence if a row does not belong there, or if there is no such notebook.
+    """
+    runs = stored(path)
+    if path.stem not in notebooks:
+        sys.exit(f"{path}: there is no notebook {path.stem}.")
+    code = package.code_hash(notebooks[path.stem])
+    stale = [seed for seed, run in runs.items() if run.record["code"] != code]
+    rows = [row for seed, run in runs.items() if seed not in stale for row in run.checks]
+    return stale, [f"seed {row['seed']}: {row['check']}" for row in rows if row["holds"] is False]

@@ -162,5 +162,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
-        print("\nStopped. What is stored stays; the same command goes on from there.", file=sys.stderr)
+        print("\nStopped. What was finished is kept.", file=sys.stderr)
         sys.exit(130)
