@@ -3,22 +3,18 @@
 import json
 import os
 import re
-import subprocess
-import sys
 import tomllib
 from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import readme as tool
+from chapters import all_notebooks, number_of
+from ledgers import Circumstances
 from nbformat import v4, write
 
-import conftest
-
 ROOT = Path(__file__).resolve().parent.parent
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-COMMON = tool.Circumstances("digits", 0, 2, 2, 1, "2.21.0", "3.15.1", "2026-01-31")
+COMMON = Circumstances("digits", 0, 2, 2, 1, "2026-01-31", "2.21.0", "3.15.1", "a processor", 183.4)
 
 
 # ---- the committed table ----
@@ -29,31 +25,25 @@ def test_the_table_is_what_make_readme_makes_of_the_committed_ledger():
     assert (ROOT / "README.md").read_text("utf-8") == expected, "run: make readme"
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_every_chapter_has_a_row(path):
-    rows = [line for line in (ROOT / "README.md").read_text("utf-8").splitlines() if line.startswith("| <img")]
-    (row,) = [row for row in rows if f"(notebooks/{path.name})" in row]
-    assert f"docs/{path.stem}.png" in row
-    assert re.search(r"\| \d+ s \| \S", row)
-
-
 def test_every_sentence_belongs_to_a_chapter_and_uses_the_checks_that_it_names():
     headlines = tomllib.loads((ROOT / "docs" / "headlines.toml").read_text("utf-8"))
-    assert list(headlines) == [path.stem.partition("_")[0] for path in NOTEBOOKS]
+    numbers = [number_of(path) for path in all_notebooks(ROOT)]
+    assert list(headlines) == [number for number in numbers if not number.endswith("x")]
     for number, headline in headlines.items():
         assert set(re.findall(r"{(\w+)[:}]", headline["text"])) == set(headline.get("values", {})), number
-        assert not re.search(r"[!|]", headline["text"]), number
+        assert "|" not in headline["text"], number
 
 
 # ---- a small course ----
 
 
 def check_row(number: str, check: str, value: object, dataset: str = "digits", seed: int = 0) -> dict:
-    return {"notebook": number, "dataset": dataset, "seed": seed, "check": check, "value": value, "holds": True}
+    row = {"notebook": number, "dataset": dataset, "seed": seed, "check": check, "value": value, "holds": True}
+    return row | dict.fromkeys(("at_most", "at_least", "equals"))
 
 
 def record(number: str, seconds: float, **changes: object) -> dict:
-    return {"notebook": number, "chapter_seconds": seconds} | asdict(COMMON) | changes
+    return {"notebook": number, "notebook_seconds": seconds} | asdict(COMMON) | changes
 
 
 GOOD = (
@@ -73,15 +63,20 @@ class Course:
         self.ledger = root / "docs" / "ledger.jsonl"
         (root / "notebooks").mkdir()
         (root / "docs").mkdir()
-        for name, title in (("01_linear", "# 1 · A linear one\n\nText."), ("02_bars", "# 2 · Bars")):
-            write(v4.new_notebook(cells=[v4.new_markdown_cell(title)]), root / "notebooks" / f"{name}.ipynb")
+        self.add("notebooks/01_linear", "# 1 · A linear one\n\nText.")
+        self.add("notebooks/02_bars", "# 2 · Bars")
         self.say('[01]\ntext = """With 30 codes,\n{ratio:.2f} of it."""\nvalues.ratio = "error, a / b"\n')
         self.readme.write_text(f"# Title\n\n{tool.BEGIN}\nold\n{tool.END}\n\nThe end.\n", "utf-8")
         self.keep(*GOOD)
 
-    def say(self, first: str) -> None:
+    def add(self, name: str, title: str) -> None:
+        path = self.root / f"{name}.ipynb"
+        path.parent.mkdir(exist_ok=True)
+        write(v4.new_notebook(cells=[v4.new_markdown_cell(title)]), path)
+
+    def say(self, first: str, after: str = "") -> None:
         second = '[02]\ntext = "Seen in {share:.0%} of cases."\nvalues.share = "share"\n'
-        (self.root / "docs" / "headlines.toml").write_text(first + second, "utf-8")
+        (self.root / "docs" / "headlines.toml").write_text(first + second + after, "utf-8")
 
     def keep(self, *rows: dict) -> None:
         self.ledger.write_text("".join(json.dumps(row) + "\n" for row in rows), "utf-8")
@@ -112,10 +107,30 @@ def test_the_table_has_titles_seconds_sentences_and_circumstances(course):
     assert "| [02 Bars](notebooks/02_bars.ipynb) | 1 s | Seen in 90 % of cases. |" in text
     assert (
         "Measured on 2026-01-31 on the data set `digits` (chapter 02: `shapes`) with seed 0, on a machine with "
-        "two cores: `make test`, two chapters at a time, one thread each; TensorFlow 2.21.0, Keras 3.15.1." in text
+        "two cores (a processor, about 180 GFLOP/s in float32 matrix products): `make test`, "
+        "two chapters at a time, one thread each; TensorFlow 2.21.0, Keras 3.15.1." in text
     )
     assert text.startswith("# Title\n\n<!--") and text.endswith("-->\n\nThe end.\n") and "old" not in text
     assert course.write() == text
+
+
+def test_a_companion_has_an_indented_row_and_exercises_have_none(course):
+    """In the order 01, 01b, 02; the seconds of exercises stand beside those of their chapter."""
+    course.add("notebooks/01b_deeper", "# 1b · Deeper")
+    course.add("exercises/01_linear", "# 1 · Exercises")
+    course.say('[01]\ntext = "One."\n', after='[01b]\ntext = "{half:.1f} of it."\nvalues.half = "half"\n')
+    course.refuses("no record of notebook 01b")
+    course.keep(*GOOD, check_row("01b", "half", 0.5), record("01b", 30.0))
+    course.refuses("no record of notebook 01x")
+    course.keep(*GOOD, check_row("01b", "half", 0.5), record("01b", 30.0), record("01x", 12.0))
+    (course.root / "docs" / "01_linear.png").touch()
+    rows = [line for line in course.write().splitlines() if line.startswith("| ")][1:]
+    picture = '| <img src="docs/{}.png" width="220"> |'
+    assert rows == [
+        f"{picture.format('01_linear')} [01 A linear one](notebooks/01_linear.ipynb) | 66 s, exercises 12 s | One. |",
+        "|  | &nbsp;&nbsp;↳ [01b Deeper](notebooks/01b_deeper.ipynb) | 30 s | 0.5 of it. |",
+        f"{picture.format('02_bars')} [02 Bars](notebooks/02_bars.ipynb) | 1 s | Seen in 90 % of cases. |",
+    ]
 
 
 def test_another_ledger_is_kept_beside_the_readme(course, tmp_path):
@@ -135,14 +150,14 @@ def test_of_a_run_that_was_appended_twice_the_last_counts(course):
 
 def test_a_later_run_that_failed_takes_the_record_of_the_first_away(course):
     course.keep(*GOOD, check_row("01", "error, a / b", 0.3))
-    course.refuses("no record of chapter 01")
+    course.refuses("no record of notebook 01")
 
 
 # ---- what is refused ----
 
 
 def test_a_ledger_that_is_not_there(course):
-    course.refuses("run.jsonl", "cannot be read", "make test AELIB_LEDGER=", ledger=course.root / "run.jsonl")
+    course.refuses("run.jsonl", "cannot be read", "course.py test --ledger", ledger=course.root / "run.jsonl")
     course.ledger.unlink()
     course.refuses("ledger.jsonl", "cannot be read")
 
@@ -153,15 +168,15 @@ def test_a_line_that_is_not_json(course, line):
     course.refuses("Line 2", "not JSON")
 
 
-@pytest.mark.parametrize("line", ["[1]", '"chapter_seconds"', '{"notebook": "01"}', '{"chapter_seconds": 3}'])
+@pytest.mark.parametrize("line", ["[1]", '"notebook_seconds"', '{"notebook": "01"}', '{"notebook_seconds": 3}'])
 def test_a_line_that_is_something_else(course, line):
     course.ledger.write_text(line + "\n", "utf-8")
-    course.refuses("Line 1", "neither a check nor the record of a chapter")
+    course.refuses("Line 1", "neither a check nor the record of a notebook")
 
 
 def test_a_chapter_without_its_record(course):
     course.keep(*GOOD[:3])
-    course.refuses("no record of chapter 02", "make test")
+    course.refuses("no record of notebook 02", "make test")
 
 
 def test_a_chapter_without_a_sentence(course):
@@ -220,109 +235,3 @@ def test_an_interrupted_write_leaves_the_readme_as_it_was(course, monkeypatch):
         course.write()
     assert course.readme.read_bytes() == before
     assert sorted(path.name for path in course.root.iterdir()) == ["README.md", "docs", "notebooks"]
-
-
-# ---- what a run leaves in the ledger ----
-
-
-class Terminal:
-    """As much of pytest's reporter as the summary uses: a report for each cell, by outcome."""
-
-    def __init__(self, **outcomes: list[str]) -> None:
-        self.stats = {
-            name: [SimpleNamespace(nodeid=node, duration=1.25) for node in outcomes[name]] for name in outcomes
-        }
-        self.lines: list[str] = []
-        self.section = self.write_line = self.lines.append
-
-
-@pytest.fixture
-def summarise(tmp_path, monkeypatch):
-    """Runs the summary over two chapters of two cells each, and returns what it wrote into the ledger."""
-    for name in ("01_linear", "02_bars"):
-        cells = [v4.new_markdown_cell("# Title"), v4.new_code_cell("1"), v4.new_code_cell("2")]
-        write(v4.new_notebook(cells=cells), tmp_path / f"{name}.ipynb")
-
-    def summarise(**outcomes: list[str]) -> list[dict]:
-        monkeypatch.setenv("AELIB_LEDGER", str(tmp_path / "ledger"))
-        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "1")
-        config = SimpleNamespace(rootpath=tmp_path, option=SimpleNamespace(numprocesses=2))
-        conftest.pytest_terminal_summary(Terminal(**outcomes), config)
-        return [json.loads(line) for line in (tmp_path / "ledger").read_text("utf-8").splitlines()]
-
-    return summarise
-
-
-FIRST, SECOND = ([f"{name}.ipynb::Cell {i}" for i in (0, 1)] for name in ("01_linear", "02_bars"))
-
-
-def test_a_chapter_that_ended_well_is_recorded_by_the_number_that_its_checks_have(summarise):
-    rows = summarise(passed=FIRST + SECOND + ["tests/test_x.py::test"], **{"": [FIRST[0]]})
-    assert [(row["notebook"], row["chapter_seconds"]) for row in rows] == [("01", 3.8), ("02", 2.5)]
-    assert {"dataset", "seed", "cores", "workers", "threads", "date", "tensorflow", "keras"} <= rows[0].keys()
-    assert (rows[0]["workers"], rows[0]["threads"]) == (2, 1)
-
-
-@pytest.mark.parametrize("outcome", ["failed", "error", "skipped", "xfailed", "deselected"])
-def test_a_chapter_with_a_cell_that_did_not_pass_is_not_recorded(summarise, outcome):
-    rows = summarise(passed=[FIRST[0], *SECOND], **{outcome: [FIRST[1]]})
-    assert [row["notebook"] for row in rows] == ["02"]
-
-
-def test_a_chapter_whose_last_cell_fails_while_its_kernel_ends_is_not_recorded(summarise):
-    rows = summarise(passed=FIRST + SECOND, error=[FIRST[1]])
-    assert [row["notebook"] for row in rows] == ["02"]
-
-
-def test_a_chapter_that_was_not_run_to_its_end_is_not_recorded(summarise):
-    assert summarise(passed=FIRST[:1]) == []
-
-
-def test_kernels_see_the_ledger_and_unit_tests_do_not(tmp_path):
-    """The whole path, with a worker of xdist that runs a unit test and then two notebooks, one of which fails."""
-    look = "import os\nwith open(os.environ['AELIB_LEDGER'], 'a') as file:\n    _ = file.write('\"cell\"\\n')"
-    for name, cell in (("01_good", look), ("02_bad", "1 / 0")):
-        write(v4.new_notebook(cells=[v4.new_code_cell(cell)]), tmp_path / f"{name}.ipynb")
-    (tmp_path / "test_unit.py").write_text("import os\ndef test(): assert 'AELIB_LEDGER' not in os.environ\n")
-    (tmp_path / "conftest.py").write_text((ROOT / "conftest.py").read_text("utf-8"))
-    (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    options = ("--nbval-lax", "--nbval-current-env", "-n", "1", "--dist", "loadscope", "-p", "no:cacheprovider")
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, "test_unit.py", "."],
-        cwd=tmp_path,
-        env=os.environ | {"AELIB_LEDGER": str(tmp_path / "ledger")},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert "1 failed, 2 passed" in done.stdout, done.stdout
-    cell, row = map(json.loads, (tmp_path / "ledger").read_text("utf-8").splitlines())
-    assert cell == "cell"
-    assert (row["notebook"], row["workers"]) == ("01", 1)
-
-
-@pytest.mark.parametrize(
-    ("given", "exported", "expected"),
-    [("a b/x", "", f"{ROOT}/a b/x"), ("/x", "", "/x"), ("x", "y", f"{ROOT}/x"), ("", "y", ""), (None, "y", "")],
-)
-def test_make_hands_a_ledger_on_if_it_is_given_one(tmp_path, given, exported, expected):
-    show = tmp_path / "show.mk"
-    show.write_text("show:\n\t@$(FRESH) sh -c 'echo \"$$AELIB_LEDGER\"'\n")
-    done = subprocess.run(
-        ["make", "-f", "Makefile", "-f", str(show), "show", *([f"AELIB_LEDGER={given}"] if given is not None else [])],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"]} | ({"AELIB_LEDGER": exported} if exported else {}),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.stdout == expected + "\n", done.stderr
-
-
-def test_make_readme_is_in_the_help_and_passes_the_ledger_on():
-    def call(*arguments: str) -> str:
-        return subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
-
-    assert re.search(r"^make readme ", call("help"), re.MULTILINE)
-    assert 'tools/readme.py "my run"\n' in call("-n", "readme", "LEDGER=my run")
-    assert re.search(r"tools/readme\.py *$", call("-n", "readme"), re.MULTILINE)

@@ -2,39 +2,26 @@
 
     python tools/readme.py [LEDGER]
 
-LEDGER is the file that `make test AELIB_LEDGER=file` has written (default: docs/ledger.jsonl). Another file is kept as
-docs/ledger.jsonl, so that the tests can compare the table with it. The sentences stand in docs/headlines.toml, and the
-table between two comments in README.md. What cannot be written is refused in one sentence, and nothing is changed.
+LEDGER is the file that `python course.py test --ledger FILE` has written (default: docs/ledger.jsonl). Another file is
+kept as docs/ledger.jsonl, so that the tests can compare the table with it. The sentences stand in docs/headlines.toml,
+and the table between two comments in README.md. A companion has an indented row. Exercises have no row: their seconds
+stand beside those of their chapter. What cannot be written is refused in one sentence, and nothing is changed.
 """
 
 import argparse
-import json
-import os
 import re
 import sys
-import tempfile
 import tomllib
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from chapters import EXERCISES, ROOT, all_notebooks, is_companion, number_of, title
+from files import replace
+from ledgers import Circumstances, is_record, read
+
 BEGIN = "<!-- chapters: begin; `make readme` writes what follows, from docs/ledger.jsonl and docs/headlines.toml -->"
 END = "<!-- chapters: end -->"
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight")
-
-
-@dataclass(frozen=True)
-class Circumstances:
-    """How a chapter was run: what conftest.py records beside its seconds."""
-
-    dataset: str
-    seed: int
-    cores: int
-    workers: int
-    threads: int | None
-    tensorflow: str
-    keras: str
-    date: str
 
 
 @dataclass
@@ -48,34 +35,6 @@ class Run:
 
 
 # ---- the ledger ----
-
-
-def read_rows(path: Path) -> list[dict]:
-    """The ledger's lines: checks, and records of chapters."""
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        sys.exit(f"The ledger {path} cannot be read ({error.strerror}): `make test AELIB_LEDGER=file` writes one.")
-    rows = []
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-        except ValueError:
-            sys.exit(f"Line {number} of {path} is not JSON.")
-        needed = {"notebook", "dataset", "seed"}
-        if is_record(row):
-            needed |= {each.name for each in fields(Circumstances)}
-        else:
-            needed |= {"check", "value"}
-        if not isinstance(row, dict) or not needed <= row.keys():
-            sys.exit(f"Line {number} of {path} is neither a check nor the record of a chapter.")
-        rows.append(row)
-    return rows
-
-
-def is_record(row: object) -> bool:
-    """Whether a line says how long a chapter took, rather than what a check measured."""
-    return isinstance(row, dict) and "chapter_seconds" in row
 
 
 def refuse_mixture(rows: list[dict], path: Path) -> None:
@@ -97,8 +56,8 @@ def last_runs(rows: list[dict]) -> dict[str, Run]:
     for row in rows:
         run = runs.setdefault(row["notebook"], Run())
         if is_record(row):
-            run.seconds = row["chapter_seconds"]
-            run.circumstances = Circumstances(**{each.name: row[each.name] for each in fields(Circumstances)})
+            run.seconds = row["notebook_seconds"]
+            run.circumstances = Circumstances(**{each.name: row.get(each.name) for each in fields(Circumstances)})
             continue
         if run.circumstances:
             run = runs[row["notebook"]] = Run()
@@ -143,12 +102,6 @@ def fill(number: str, headline: dict, values: dict[str, object]) -> str:
     return re.sub(r"(?<=\d)%", " %", " ".join(text.split()))  # the course writes 9 %, Python 9%
 
 
-def title(path: Path) -> str:
-    """What a notebook is called in its first line, `# 1 · A linear autoencoder is PCA`, without the number."""
-    first = json.loads(path.read_text("utf-8"))["cells"][0]["source"]
-    return re.sub(r"^#\s*\d+\s*·\s*", "", "".join(first).partition("\n")[0]).strip()
-
-
 def line_above(common: Circumstances, runs: dict[str, Run]) -> str:
     """On which data, machine and day the table was measured, and how."""
     same = (common.dataset, None)  # None: a chapter without checks
@@ -158,9 +111,14 @@ def line_above(common: Circumstances, runs: dict[str, Run]) -> str:
     threads = "as many threads as TensorFlow takes"
     if common.threads:
         threads = f"{word(common.threads)} thread{'s' * (common.threads > 1)} each"
+    machine = f"{word(common.cores)} core{'s' * (common.cores > 1)}"
+    if common.gflops:
+        machine += (
+            f" ({common.processor}, about {float(f'{common.gflops:.2g}'):.0f} GFLOP/s in float32 matrix products)"
+        )
     return (
         f"Measured on {common.date} on the data set `{common.dataset}`{own} with seed {common.seed}, on a machine with "
-        f"{word(common.cores)} core{'s' * (common.cores > 1)}: `make test`, {chapters}, {threads}; "
+        f"{machine}: `make test`, {chapters}, {threads}; "
         f"TensorFlow {common.tensorflow}, Keras {common.keras}. "
         "Times include the start of a chapter's kernel. Errors are those on unseen images, unless it says otherwise."
     )
@@ -172,26 +130,40 @@ def word(count: int) -> str:
 
 
 def table(root: Path, ledger: Path) -> str:
-    """What stands between the two comments: the circumstances, and a row for each notebook of the course."""
-    rows = read_rows(ledger)
+    """What stands between the two comments: the circumstances, and a row for each chapter and companion."""
+    rows = read(ledger)
     refuse_mixture(rows, ledger)
     runs = last_runs(rows)
     headlines = read_headlines(root / "docs" / "headlines.toml")
-    chapters = {path.stem.partition("_")[0]: path for path in sorted((root / "notebooks").glob("*.ipynb"))}
-    for number in chapters:
+    notebooks = {number_of(path): path for path in all_notebooks(root)}
+    for number in notebooks:
         if number not in runs or not runs[number].circumstances:
-            sys.exit(f"{ledger} has no record of chapter {number} that it ended well: run `make test` again.")
-        if number not in headlines:
-            sys.exit(f"docs/headlines.toml has no sentence for chapter {number}.")
-    runs = {number: runs[number] for number in chapters}
+            sys.exit(f"{ledger} has no record of notebook {number} that it ended well: run `make test` again.")
+    runs = {number: runs[number] for number in notebooks}
     lines = [line_above(common_circumstances(list(runs.values()), ledger), runs), ""]
     lines += ["| | chapter | time | what it finds |", "|---|---|---|---|"]
-    for number, path in chapters.items():
-        picture = f'<img src="docs/{path.stem}.png" width="220">'
-        link = f"[{number} {title(path)}](notebooks/{path.name})"
+    for number, path in notebooks.items():
+        if path.parent.name == EXERCISES:
+            continue
+        if number not in headlines:
+            sys.exit(f"docs/headlines.toml has no sentence for chapter {number}.")
         sentence = fill(number, headlines[number], runs[number].values)
-        lines.append(f"| {picture} | {link} | {runs[number].seconds:.0f} s | {sentence} |")
+        lines.append(f"| {row_head(root, number, path)} | {times(number, runs)} | {sentence} |")
     return "\n".join(lines)
+
+
+def row_head(root: Path, number: str, path: Path) -> str:
+    """The first two cells of a row: the picture, and the link; a companion's is indented, and it may lack a picture."""
+    picture = f"docs/{path.stem}.png"
+    shown = f'<img src="{picture}" width="220">' if (root / picture).exists() or not is_companion(number) else ""
+    indent = "&nbsp;&nbsp;↳ " if is_companion(number) else ""
+    return f"{shown} | {indent}[{number} {title(path)}](notebooks/{path.name})"
+
+
+def times(number: str, runs: dict[str, Run]) -> str:
+    """A notebook's seconds, and those of its exercises."""
+    exercises = runs.get(f"{number}x")
+    return f"{runs[number].seconds:.0f} s" + (f", exercises {exercises.seconds:.0f} s" if exercises else "")
 
 
 def render(root: Path, ledger: Path) -> str:
@@ -205,19 +177,6 @@ def render(root: Path, ledger: Path) -> str:
 
 
 # ---- files ----
-
-
-def replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, path.stat().st_mode if path.exists() else 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 def main(arguments: list[str] | None = None) -> int:
