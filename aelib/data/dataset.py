@@ -38,6 +38,11 @@ class Dataset:
         """Pixels in an image: height × width."""
         return int(np.prod(self.image_shape))
 
+    @property
+    def is_small(self) -> bool:
+        """Whether there are so few training images (under 20,000) that deformed copies of them pay."""
+        return len(self.x_train) < 20_000
+
     def __repr__(self) -> str:
         sizes = " / ".join(f"{len(x):,}" for x in (self.x_train, self.x_valid, self.x_test))
         height, width, _ = self.image_shape
