@@ -299,30 +299,3 @@ def test_kernels_see_the_ledger_and_unit_tests_do_not(tmp_path):
     cell, row = map(json.loads, (tmp_path / "ledger").read_text("utf-8").splitlines())
     assert cell == "cell"
     assert (row["notebook"], row["workers"]) == ("01", 1)
-
-
-@pytest.mark.parametrize(
-    ("given", "exported", "expected"),
-    [("a b/x", "", f"{ROOT}/a b/x"), ("/x", "", "/x"), ("x", "y", f"{ROOT}/x"), ("", "y", ""), (None, "y", "")],
-)
-def test_make_hands_a_ledger_on_if_it_is_given_one(tmp_path, given, exported, expected):
-    show = tmp_path / "show.mk"
-    show.write_text("show:\n\t@$(FRESH) sh -c 'echo \"$$AELIB_LEDGER\"'\n")
-    done = subprocess.run(
-        ["make", "-f", "Makefile", "-f", str(show), "show", *([f"AELIB_LEDGER={given}"] if given is not None else [])],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"]} | ({"AELIB_LEDGER": exported} if exported else {}),
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.stdout == expected + "\n", done.stderr
-
-
-def test_make_readme_is_in_the_help_and_passes_the_ledger_on():
-    def call(*arguments: str) -> str:
-        return subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60).stdout
-
-    assert re.search(r"^make readme ", call("help"), re.MULTILINE)
-    assert 'tools/readme.py "my run"\n' in call("-n", "readme", "LEDGER=my run")
-    assert re.search(r"tools/readme\.py *$", call("-n", "readme"), re.MULTILINE)
