@@ -14,6 +14,7 @@ from faked_machine import HERE, LINUX, ROOT, SOURCE, Machine, checkout, load, re
 from packaging.specifiers import SpecifierSet
 
 REQUIRES = SpecifierSet(tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["requires-python"])
+REAL = sys.executable  # before a test replaces it
 PYTHONS = [f"3.{minor}" for minor in range(6, 20) if f"3.{minor}.1" in REQUIRES]
 
 
@@ -92,7 +93,7 @@ def test_uv_fetches_a_python_where_none_will_do(course, machine):
 
 
 def test_an_interpreter_says_what_it_is_and_which_one_is_behind_its_virtual_environment(course):
-    output = subprocess.run([sys._base_executable, "-c", course.PROBE], capture_output=True, text=True).stdout
+    output = subprocess.run([REAL, "-c", course.PROBE], capture_output=True, text=True).stdout
     version, platform, _, path = output.strip().split("|")
     assert (version, platform) == (f"{sys.version_info[0]}.{sys.version_info[1]}", sysconfig.get_platform())
     assert Path(path).is_file()
