@@ -194,6 +194,20 @@ def test_restarted_with_the_same_seed_it_repeats_itself():
     assert int(gan.generator_optimizer.iterations) == int(gan.discriminator_optimizer.iterations) == 0
 
 
+def test_restarted_optimizers_start_from_their_initial_values():
+    """Adagrad's sums of squares start at 0.1, not at 0."""
+    gan, x, ends = GAN(*ring_networks(8)), make_ring(64), []
+    start = gan.get_weights()
+    gan.compile(keras.optimizers.Adagrad(0.05), keras.optimizers.Adagrad(0.05), jit_compile=False)
+    for again in (False, True):
+        if again:
+            gan.restart(start)
+        gan.seed_generator.state.assign([1, 2])
+        gan.fit(x, batch_size=16, shuffle=False, verbose=0)
+        ends.append(gan.get_weights())
+    assert all(equal(*ends))
+
+
 def test_conditional_gan_generates_what_it_is_given():
     gan = compiled(conditional())
     x, y = make_ring(32), np.arange(32, dtype="int32") % 3

@@ -83,6 +83,35 @@ def test_a_restarted_fit_repeats_the_first_one_exactly(rate):
     assert not np.array_equal(runs[0][1][0], initial[0])
 
 
+OPTIMIZERS = {
+    "Adam": lambda: keras.optimizers.Adam(0.01),
+    "SGD with momentum": lambda: keras.optimizers.SGD(0.01, momentum=0.9),
+    "Adagrad": lambda: keras.optimizers.Adagrad(0.1, initial_accumulator_value=0.3),
+    "RMSprop": lambda: keras.optimizers.RMSprop(0.01, momentum=0.5, centered=True),
+    "Nadam": lambda: keras.optimizers.Nadam(one_cycle(0.01, 20)),
+    "LossScaleOptimizer": lambda: keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.Adagrad(0.1), initial_scale=4.0, dynamic_growth_steps=3
+    ),
+}
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_a_restarted_optimizer_trains_as_a_new_one_to_the_bit(make):
+    """Not every optimizer starts from zeros: Adagrad's sums, Nadam's product and the loss scale do not."""
+    model, ends = linear_autoencoder((4, 5, 1), 2), []
+    initial = model.get_weights()
+    for again in (False, True):
+        if again:
+            restart(model, initial)
+        else:
+            model.compile(make(), "mse", jit_compile=False)
+        model.fit(IMAGES, IMAGES, batch_size=8, epochs=2, shuffle=False, verbose=0)
+        ends.append([np.array(value) for value in model.weights + model.optimizer.variables])
+    for first, second in zip(*ends, strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert np.isfinite(ends[0][0]).all() and not np.array_equal(ends[0][0], initial[0])
+
+
 def test_weights_alone_do_not_restart_a_fit():
     model = linear_autoencoder((4, 5, 1), 2)
     model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=False)
@@ -111,6 +140,14 @@ def test_a_restart_before_the_first_step_is_harmless():
     restart(model, initial)
     model.fit(IMAGES, IMAGES, verbose=0)
     assert not np.array_equal(model.get_weights()[0], initial[0])
+
+
+def test_a_restart_after_freezing_a_layer_asks_for_a_new_compile():
+    model = small_model()
+    model.fit(IMAGES, IMAGES, verbose=0)
+    model.encoder.trainable = False
+    with pytest.raises(ValueError, match="compile the model again"):
+        restart(model, model.get_weights())
 
 
 def test_on_a_terminal_a_progress_bar(capsys):

@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from aelib.models.minibatch import MinibatchStdDev, Pack
+from aelib.models.restarting import reset_optimizer
 from aelib.validate import is_number
 
 
@@ -157,7 +158,7 @@ class GAN(keras.Model):
         return [ops.concatenate(part) for part in parts]
 
     def restart(self, weights=None) -> None:
-        """Empty both optimizers' memories: the next `fit` starts anew, without the second that compiling costs.
+        """Give both optimizers their initial states: the next `fit` starts anew, without the second of compiling.
 
         `weights`: as `get_weights()` returns them; without, both networks draw new initial ones.
         """
@@ -168,10 +169,8 @@ class GAN(keras.Model):
                 variable.assign(ops.zeros_like(variable))
         else:
             self.set_weights(weights)
-        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
-            for variable in optimizer.variables:
-                if variable is not optimizer.learning_rate:  # a constant rate is a variable, too
-                    variable.assign(ops.zeros_like(variable))
+        reset_optimizer(self.generator_optimizer, self.generator.trainable_variables)
+        reset_optimizer(self.discriminator_optimizer, self.discriminator.trainable_variables)
         self.seed_generator.state.assign(keras.random.SeedGenerator().state)
 
     def _label_inputs(self, labels) -> list:
