@@ -224,3 +224,16 @@ def test_weights_need_binary_images_and_a_sample():
         log_importance_weights(vae, IMAGES, 2)
     with pytest.raises(ValueError, match="at least 1"):
         log_importance_weights(vae, BINARY, 0)
+def test_a_dead_code_is_named():
+    keras.utils.set_random_seed(0)
+    plain = stacked_autoencoder(SHAPE, (12,), 4, activation="silu")
+    codes = np.array(plain.encoder(IMAGES))
+    codes[:, 1], codes[:, 3] = 0.1, 0
+    with pytest.raises(ValueError, match=r"codes 1, 3 of 4 are the same for all images: .*a smaller code"):
+        as_vae(plain, codes, 0.2)
+    codes = np.array(plain.encoder(IMAGES))
+    codes[:, 2] = codes[:, 0] - codes[:, 1]
+    with pytest.raises(ValueError, match=r"a linear function of the others"):
+        as_vae(plain, codes, 0.2)
+
+

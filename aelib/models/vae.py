@@ -157,12 +157,13 @@ def as_vae(autoencoder: Autoencoder, codes, stddev: float) -> VAE:
 
     The codes are turned and scaled so that the Gaussian fitted to `codes`, `(n, code size)`, becomes the prior
     N(0, I); every q(z|x) gets the same standard deviation, `stddev`, in these units. Reconstructions from the mean are
-    the autoencoder's own. Raises `ValueError` unless stddev is more than 0 and codes outnumber their size.
+    the autoencoder's own. Raises `ValueError` unless stddev is more than 0 and codes outnumber their size, and for
+    codes that have no density: one that is the same for all images, or follows from the others.
     """
     codes = check_finite(codes, "codes").astype("float64")
     if not stddev > 0 or codes.ndim != 2 or codes.shape[0] <= codes.shape[1]:
         raise ValueError(f"stddev {stddev}, codes {codes.shape}: expected stddev > 0, and (n, size) with n > size")
-    centre, root = codes.mean(axis=0), np.linalg.cholesky(np.cov(codes.T).reshape(2 * codes.shape[1:]))
+    centre, root = codes.mean(axis=0), _root_of_covariance(codes)
     size = len(centre)
     inputs, prior = keras.Input(autoencoder.encoder.input_shape[1:]), keras.Input((size,))
     whiten, unwhiten = keras.layers.Dense(size, name="mean"), keras.layers.Dense(size, name="unwhiten")
@@ -175,3 +176,20 @@ def as_vae(autoencoder: Autoencoder, codes, stddev: float) -> VAE:
     unwhiten.set_weights([root.T, centre])
     width.bias.assign(np.full(size, 2 * np.log(stddev)))
     return VAE(encoder, decoder)
+
+
+def _root_of_covariance(codes) -> np.ndarray:
+    """L with L Lᵀ the covariance of the codes; `ValueError` if that is singular, with the codes that make it so."""
+    dead = np.flatnonzero(codes.std(axis=0) <= 1e-6 * np.abs(codes).max())
+    if len(dead):
+        raise ValueError(
+            f"codes {', '.join(map(str, dead))} of {codes.shape[1]} are the same for all images: their Gaussian has no "
+            "width; train the autoencoder again, or give it a smaller code"
+        )
+    covariance = np.cov(codes.T).reshape(2 * codes.shape[1:])
+    if np.linalg.matrix_rank(np.corrcoef(codes.T).reshape(covariance.shape), tol=1e-6) < len(covariance):
+        raise ValueError(
+            f"one of the {codes.shape[1]} codes is a linear function of the others: their Gaussian has no width in "
+            "some direction; give the autoencoder a smaller code"
+        )
+    return np.linalg.cholesky(covariance)
