@@ -11,12 +11,13 @@ import tensorflow as tf
 from keras import ops
 
 from aelib.models.minibatch import MinibatchStdDev, Pack
+from aelib.models.parts import MadeOfParts
 from aelib.models.restarting import reset_optimizer
 from aelib.validate import is_number
 
 
 @keras.saving.register_keras_serializable("aelib")
-class GAN(keras.Model):
+class GAN(MadeOfParts, keras.Model):
     """`generator`: noise `(n, size)` to samples; `discriminator`: samples to logits `(n, 1)`, above 0 for real.
 
     A conditional generator takes `[noise, labels]`, its discriminator `[samples, labels]`; `fit` is then given the
@@ -30,6 +31,8 @@ class GAN(keras.Model):
     that the discriminator classified correctly. Raises `ValueError` for two networks that do not fit each other, and
     for impossible smoothing and noise.
     """
+
+    parts = ("generator", "discriminator")
 
     def __init__(
         self,
@@ -181,14 +184,8 @@ class GAN(keras.Model):
         return [] if labels is None else [labels]
 
     def get_config(self):
-        parts = {p: keras.saving.serialize_keras_object(getattr(self, p)) for p in ("generator", "discriminator")}
         own = {"smoothing": self.smoothing, "noise": self.noise, "minimax": self.minimax, "replay": self.replay}
-        return {**super().get_config(), **parts, **own}
-
-    @classmethod
-    def from_config(cls, config):
-        parts = {p: keras.saving.deserialize_keras_object(config[p]) for p in ("generator", "discriminator")}
-        return cls(**{**config, **parts})
+        return {**super().get_config(), **own}
 
     def get_compile_config(self):
         """The two optimizers, so that a loaded GAN trains on."""
