@@ -42,17 +42,18 @@ class Autoencoder(MadeOfParts, keras.Model):
         return {"encoder": encoder, "decoder": keras.saving.deserialize_keras_object(configs["decoder"])}
 
 
-def init_output_bias(layer, mean) -> None:
-    """Set the bias of an output layer so that its output starts at `mean`, one number a unit.
+def init_output_bias(layer, mean, activation=None) -> None:
+    """Set the bias of an output layer so that its output starts at `mean`, one number per unit.
 
-    The layer's activation is the identity or the sigmoid; the mean is kept 0.01 away from 0 and 1
-    for the latter.
+    `activation`: the identity or the sigmoid, where it is not the layer's own but comes later. For the sigmoid the mean
+    is kept 0.01 away from 0 and 1.
     """
-    if layer.activation not in (keras.activations.sigmoid, keras.activations.linear):
+    activation = layer.activation if activation is None else keras.activations.get(activation)
+    if activation not in (keras.activations.sigmoid, keras.activations.linear):
         raise ValueError(
-            f"mean needs the output activation 'sigmoid' or None, found {layer.activation.__name__!r}: leave mean out"
+            f"mean needs the output activation 'sigmoid' or None, found {activation.__name__!r}: leave mean out"
         )
-    if layer.activation is keras.activations.sigmoid:
+    if activation is keras.activations.sigmoid:
         mean = np.clip(mean, 0.01, 0.99)
         mean = np.log(mean / (1 - mean))
     layer.bias.assign(mean)
