@@ -151,7 +151,21 @@ def test_other_impossible_arguments_are_refused(builder):
         dcgan_generator(SHAPE, output="relu", **SMALL)
 
 
+def test_an_autoencoder_takes_no_classes():
+    with pytest.raises(ValueError, match=r"classes is 3: .*an autoencoder's decoder takes the code alone"):
+        dcgan_autoencoder(SHAPE, 3, classes=3, **SMALL)
+
+
 # ---- with a choice of class ----
+
+
+def test_the_number_of_classes_may_be_numpy_s(tmp_path):
+    for network in pair(classes=np.int64(3)):
+        network.save(tmp_path / "network.keras")
+        assert keras.models.load_model(tmp_path / "network.keras").count_params() == network.count_params()
+    for classes in (True, 2.0, np.int64(1)):
+        with pytest.raises(ValueError, match="expected the number of classes, at least 2"):
+            dcgan_generator(SHAPE, 3, classes=classes, **SMALL)
 
 
 @pytest.mark.parametrize("options", [{}, *BROKEN])

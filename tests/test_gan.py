@@ -194,6 +194,20 @@ def test_restarted_with_the_same_seed_it_repeats_itself():
     assert int(gan.generator_optimizer.iterations) == int(gan.discriminator_optimizer.iterations) == 0
 
 
+def test_restarted_optimizers_start_from_their_initial_values():
+    """Adagrad's sums of squares start at 0.1, not at 0."""
+    gan, x, ends = GAN(*ring_networks(8)), make_ring(64), []
+    start = gan.get_weights()
+    gan.compile(keras.optimizers.Adagrad(0.05), keras.optimizers.Adagrad(0.05), jit_compile=False)
+    for again in (False, True):
+        if again:
+            gan.restart(start)
+        gan.seed_generator.state.assign([1, 2])
+        gan.fit(x, batch_size=16, shuffle=False, verbose=0)
+        ends.append(gan.get_weights())
+    assert all(equal(*ends))
+
+
 def test_conditional_gan_generates_what_it_is_given():
     gan = compiled(conditional())
     x, y = make_ring(32), np.arange(32, dtype="int32") % 3
@@ -201,7 +215,79 @@ def test_conditional_gan_generates_what_it_is_given():
     assert gan([np.zeros((3, 2), "float32"), np.arange(3)]).shape == (3, 2)
 
 
+@pytest.fixture
+def half_precision():
+    keras.config.set_dtype_policy("mixed_float16")
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+def test_in_half_precision_both_phases_step_as_in_single_precision(half_precision):
+    """The loss is scaled before the gradient is taken and the gradient scaled back, in both phases."""
+    half = GAN(*ring_networks(8))
+    keras.config.set_dtype_policy("float32")
+    single = GAN(*ring_networks(8))
+    half.set_weights(single.get_weights())
+    start, moved = both(single), {}
+    for gan in (half, single):
+        gan.compile(keras.optimizers.SGD(0.1), keras.optimizers.SGD(0.1), jit_compile=False)
+        gan.seed_generator.state.assign([1, 2])
+        gan.fit(make_ring(64), batch_size=64, shuffle=False, verbose=0)
+        moved[gan] = [[b - a for a, b in zip(*pair, strict=True)] for pair in zip(start, both(gan), strict=True)]
+    for ones, others in zip(moved[half], moved[single], strict=True):
+        for one, other in zip(ones, others, strict=True):
+            np.testing.assert_allclose(one, other, atol=0.02 * np.abs(other).max() + 1e-6)
+
+
+def test_in_half_precision_it_trains_with_noise_saves_and_loads(half_precision, tmp_path):
+    gan = compiled(noise=0.1, replay=8)
+    gan.fit(make_ring(64), batch_size=16, verbose=0)
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.models.load_model(tmp_path / "gan.keras")
+    losses = loaded.fit(make_ring(64), batch_size=16, verbose=0).history
+    assert np.isfinite([*losses.values()]).all()
+    for name in ("generator_optimizer", "discriminator_optimizer"):
+        assert isinstance(getattr(loaded, name), keras.optimizers.LossScaleOptimizer)
+        assert int(getattr(loaded, name).iterations) == 8
+
+
+def test_uncompiled_it_saves_and_loads(tmp_path):
+    gan, noise = GAN(*ring_networks(8), smoothing=0.1), np.ones((3, 2), "float32")
+    gan.save(tmp_path / "gan.keras")
+    loaded = keras.models.load_model(tmp_path / "gan.keras")
+    np.testing.assert_array_equal(gan(noise), loaded(noise))
+    assert not loaded.compiled and loaded.smoothing == 0.1
+
+
 # ---- what is refused ----
+
+
+@pytest.mark.parametrize(
+    ("unused", "message"),
+    [
+        ({"validation_data": (make_ring(8),)}, "found validation_data.*measure generated samples"),
+        ({"validation_split": 0.25}, "found validation_split.*measure generated samples"),
+        ({"sample_weight": np.ones(32)}, "found sample_weight.*every sample counts the same"),
+        ({"class_weight": {0: 2.0}}, "found class_weight.*every sample counts the same"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_what_a_gan_s_fit_has_no_use_for_is_refused_before_training(unused, message):
+    gan = compiled()
+    start = gan.get_weights()
+    with pytest.raises(ValueError, match=message):
+        gan.fit(make_ring(32), verbose=0, **unused)
+    gan.fit(make_ring(32), verbose=0, validation_data=None, validation_split=0.0)  # Keras's own defaults are fine
+    assert not all(equal(start, gan.get_weights()))
+
+
+def test_weights_within_a_data_set_are_refused_before_training():
+    gan = compiled(conditional())
+    start, y = gan.get_weights(), np.zeros(32, "int32")
+    batches = tf.data.Dataset.from_tensor_slices((make_ring(32), y, np.ones(32, "float32"))).batch(16)
+    with pytest.raises(ValueError, match="found sample_weight"):
+        gan.fit(batches, verbose=0)
+    assert all(equal(start, gan.get_weights()))
 
 
 def test_labels_that_are_missing_or_too_many_are_refused():

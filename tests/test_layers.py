@@ -190,6 +190,19 @@ def test_pooling_and_unpooling_shapes_in_a_functional_model():
     assert MaxUnpool((2, 3))([pooled, switches]).shape == (None, 5, 7, 3)
 
 
+def test_pooling_names_its_strides(monkeypatch):
+    """On JAX, Keras 3.15 cannot derive them from the window; on TensorFlow it makes no difference."""
+    seen, max_pool = [], keras.ops.max_pool
+
+    def watched(x, pool_size, strides=None, **options):
+        seen.append(strides)
+        return max_pool(x, pool_size, strides, **options)
+
+    monkeypatch.setattr(keras.ops, "max_pool", watched)
+    MaxPoolWithSwitches((2, 3))(np.zeros((1, 4, 6, 1), "float32"))
+    assert seen == [(2, 3)] * 2
+
+
 @pytest.mark.parametrize("layer", [MaxPoolWithSwitches, MaxUnpool])
 @pytest.mark.parametrize("pool_size", [0, -2, 2.0, 1.5, "2", None, (2, 0), (2, 2, 2), (2,), (2, 2.5)])
 def test_impossible_pool_sizes_are_refused(layer, pool_size):

@@ -1,5 +1,6 @@
 """Layers and builders: against NumPy, through saving and loading in a new process, and with impossible sizes."""
 
+import copy
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from aelib.models import (
+    GAN,
     Autoencoder,
     FourierExpansion,
     GaussianCorruption,
@@ -20,9 +22,11 @@ from aelib.models import (
     describe,
     linear_autoencoder,
     one_neuron_autoencoder,
+    ring_networks,
     source,
     sparse_autoencoder,
     stacked_autoencoder,
+    stacked_vae,
 )
 
 SHAPE = (6, 5, 1)
@@ -123,18 +127,38 @@ print("all equal")
     assert done.stdout.strip() == "all equal", done.stderr[-3000:]
 
 
+def gan():
+    return GAN(*ring_networks(8), smoothing=0.1)
+
+
+@pytest.mark.parametrize("make", [BUILDERS["stacked tied"], lambda: stacked_vae(SHAPE, (9,), 3, beta=2), gan])
+def test_a_model_is_made_of_its_config_which_stays_as_it_was(make):
+    model = make()
+    config = model.get_config()
+    before = copy.deepcopy(config)
+    twin = type(model).from_config(config)
+    assert config == before
+    for other in (twin, type(model).from_config(config), keras.models.clone_model(model)):
+        assert type(other) is type(model) and other is not model
+        assert [weight.shape for weight in other.weights] == [weight.shape for weight in model.weights]
+        other.set_weights(model.get_weights())
+        inputs = IMAGES if type(model) is not GAN else np.ones((3, 2), "float32")
+        part = "generator" if type(model) is GAN else "encoder"
+        np.testing.assert_array_equal(getattr(other, part)(inputs), getattr(model, part)(inputs))
+
+
 def test_tied_model_shares_its_kernels_after_loading_and_a_step(tmp_path):
     model = compiled(stacked_autoencoder(SHAPE, (9, 7), 3, tied=True))
     model.fit(IMAGES, IMAGES, verbose=0)
     model.save(tmp_path / "tied.keras")
-    for copy in (keras.models.load_model(tmp_path / "tied.keras"), compiled(keras.models.clone_model(model))):
-        before = [w.copy() for w in copy.get_weights()]
-        copy.fit(IMAGES, IMAGES, verbose=0)
-        assert any(not np.array_equal(a, b) for a, b in zip(before, copy.get_weights(), strict=True))
-        down = [layer for layer in copy.encoder.layers if isinstance(layer, keras.layers.Dense)]
-        up = [layer for layer in copy.decoder.layers if isinstance(layer, TransposedDense)]
+    for twin in (keras.models.load_model(tmp_path / "tied.keras"), compiled(keras.models.clone_model(model))):
+        before = [w.copy() for w in twin.get_weights()]
+        twin.fit(IMAGES, IMAGES, verbose=0)
+        assert any(not np.array_equal(a, b) for a, b in zip(before, twin.get_weights(), strict=True))
+        down = [layer for layer in twin.encoder.layers if isinstance(layer, keras.layers.Dense)]
+        up = [layer for layer in twin.decoder.layers if isinstance(layer, TransposedDense)]
         assert [layer.dense for layer in up] == down[::-1]
-        assert len(copy.trainable_variables) == 3 + 3 + 3  # kernels, the encoder's biases, the decoder's
+        assert len(twin.trainable_variables) == 3 + 3 + 3  # kernels, the encoder's biases, the decoder's
 
 
 def test_tied_decoder_saved_alone_keeps_its_kernels(tmp_path):

@@ -6,11 +6,14 @@ import pytest
 from scipy.sparse import csr_matrix
 
 from aelib.models import (
+    GaussianCorruption,
     add_classifier,
+    conv_autoencoder,
     draw_labelled,
     inner_autoencoder,
     neighbour_graph,
     outer_autoencoder,
+    sparse_autoencoder,
     spread_labels,
     stacked_autoencoder,
 )
@@ -119,6 +122,22 @@ def test_levels_that_are_not_there_are_refused(part):
             part(stacked(), level)
     with pytest.raises(ValueError, match=r"3 dense layers down and 0 up: expected an untied stacked_autoencoder"):
         part(stacked(tied=True), 1)
+
+
+@pytest.mark.parametrize("part", [inner_autoencoder, outer_autoencoder])
+@pytest.mark.parametrize(
+    ("model", "found"),
+    [
+        (lambda: sparse_autoencoder(SHAPE, 8, mean=IMAGES.mean(axis=0)), "Rescaling"),
+        (lambda: sparse_autoencoder(SHAPE, 8, k=3), "KSparse, Rescaling"),
+        (lambda: stacked(corruption=GaussianCorruption(0.5)), "GaussianCorruption"),
+        (lambda: conv_autoencoder(SHAPE, (2,), 3, pooling=False), "Activation, Conv2D, Conv2DTranspose"),
+    ],
+)
+def test_layers_that_would_be_lost_are_refused(part, model, found):
+    """Only the dense layers are taken: a mean that the model subtracts, or a noise, would be dropped silently."""
+    with pytest.raises(ValueError, match=f"found {found}.* beside the dense layers: expected a plain"):
+        part(model(), 1)
 
 
 # ---- the classifier ----

@@ -1,16 +1,20 @@
 """Seeding, schedule, budget and the learning curve, in a notebook and on a terminal."""
 
 import io
+import itertools
 
 import keras
 import matplotlib.image
 import numpy as np
 import pytest
 from IPython.display import Image
+from matplotlib.figure import Figure
 
 import aelib
 from aelib import claims
-from aelib.models import linear_autoencoder
+from aelib.data import make_ring
+from aelib.figures.curves import draw_curves
+from aelib.models import GAN, linear_autoencoder, ring_networks
 from aelib.training import LearningCurve, budget, learning_curve, one_cycle, restart, seed_everything
 
 IMAGES = np.random.default_rng(0).random((40, 4, 5, 1)).astype("float32")
@@ -83,6 +87,35 @@ def test_a_restarted_fit_repeats_the_first_one_exactly(rate):
     assert not np.array_equal(runs[0][1][0], initial[0])
 
 
+OPTIMIZERS = {
+    "Adam": lambda: keras.optimizers.Adam(0.01),
+    "SGD with momentum": lambda: keras.optimizers.SGD(0.01, momentum=0.9),
+    "Adagrad": lambda: keras.optimizers.Adagrad(0.1, initial_accumulator_value=0.3),
+    "RMSprop": lambda: keras.optimizers.RMSprop(0.01, momentum=0.5, centered=True),
+    "Nadam": lambda: keras.optimizers.Nadam(one_cycle(0.01, 20)),
+    "LossScaleOptimizer": lambda: keras.optimizers.LossScaleOptimizer(
+        keras.optimizers.Adagrad(0.1), initial_scale=4.0, dynamic_growth_steps=3
+    ),
+}
+
+
+@pytest.mark.parametrize("make", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_a_restarted_optimizer_trains_as_a_new_one_to_the_bit(make):
+    """Not every optimizer starts from zeros: Adagrad's sums, Nadam's product and the loss scale do not."""
+    model, ends = linear_autoencoder((4, 5, 1), 2), []
+    initial = model.get_weights()
+    for again in (False, True):
+        if again:
+            restart(model, initial)
+        else:
+            model.compile(make(), "mse", jit_compile=False)
+        model.fit(IMAGES, IMAGES, batch_size=8, epochs=2, shuffle=False, verbose=0)
+        ends.append([np.array(value) for value in model.weights + model.optimizer.variables])
+    for first, second in zip(*ends, strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert np.isfinite(ends[0][0]).all() and not np.array_equal(ends[0][0], initial[0])
+
+
 def test_weights_alone_do_not_restart_a_fit():
     model = linear_autoencoder((4, 5, 1), 2)
     model.compile(keras.optimizers.Adam(0.01), "mse", jit_compile=False)
@@ -111,6 +144,14 @@ def test_a_restart_before_the_first_step_is_harmless():
     restart(model, initial)
     model.fit(IMAGES, IMAGES, verbose=0)
     assert not np.array_equal(model.get_weights()[0], initial[0])
+
+
+def test_a_restart_after_freezing_a_layer_asks_for_a_new_compile():
+    model = small_model()
+    model.fit(IMAGES, IMAGES, verbose=0)
+    model.encoder.trainable = False
+    with pytest.raises(ValueError, match="compile the model again"):
+        restart(model, model.get_weights())
 
 
 def test_on_a_terminal_a_progress_bar(capsys):
@@ -193,6 +234,41 @@ def test_a_loss_that_is_not_a_number_is_still_drawn(notebook):
     model.compile(keras.optimizers.SGD(1e9), "mse", jit_compile=False)
     model.fit(IMAGES, IMAGES, batch_size=4, epochs=3, verbose=0, callbacks=[LearningCurve()])
     assert notebook.updates
+
+
+def test_of_a_gan_both_losses_are_drawn(notebook):
+    gan, curve = GAN(*ring_networks(8)), LearningCurve()
+    gan.compile(keras.optimizers.Adam(0.01), keras.optimizers.Adam(0.01), jit_compile=False)
+    history = gan.fit(make_ring(64), batch_size=8, epochs=2, verbose=0, callbacks=[curve]).history
+    assert sorted(curve.curves) == ["discriminator_loss", "generator_loss"]
+    for name, (epochs, values) in curve.curves.items():
+        np.testing.assert_allclose(epochs, np.arange(1, 17) / 8)
+        np.testing.assert_allclose([np.mean(values[:8]), np.mean(values[8:])], history[name], rtol=1e-4)
+    assert "generator ends at" in notebook.updates[-1].metadata["alt"]
+
+
+@pytest.mark.parametrize(
+    ("curves", "labels", "scale"),
+    [
+        ({"loss": [3.0, 2.0]}, ["training: 2"], "log"),
+        ({"loss": [3.0, 2.0], "val_loss": [3.0, 2.5]}, ["training: 2", "validation: 2.5"], "log"),
+        (
+            {"generator_loss": [-0.5, -1.0], "discriminator_loss": [1.0, 1.2]},
+            ["generator: -1", "discriminator: 1.2"],
+            "linear",
+        ),
+    ],
+)
+def test_curves_are_labelled_at_their_ends(curves, labels, scale):
+    axis = Figure(figsize=(5, 2.4), dpi=80, layout="constrained").subplots()
+    draw_curves(axis, {name: ([1, 2], values) for name, values in curves.items()})
+    axis.figure.draw_without_rendering()
+    assert [text.get_text().replace("\n", " ") for text in axis.texts] == labels
+    assert [text.get_color() for text in axis.texts] == [line.get_color() for line in axis.lines]
+    assert axis.get_legend() is None and axis.get_yscale() == scale
+    boxes = [text.get_window_extent() for text in axis.texts]
+    assert all(box.x0 >= axis.bbox.x1 and box.x1 <= axis.figure.bbox.x1 for box in boxes)
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
 
 
 def test_start_seeds_names_and_loads(monkeypatch, capsys):

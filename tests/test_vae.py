@@ -68,6 +68,31 @@ def test_bernoulli_nats_are_finite_in_half_precision(dtype):
     np.testing.assert_allclose(nats, 30 * np.log(1e6), rtol=1e-2)
 
 
+def test_bernoulli_nats_of_a_decoder_are_those_of_its_logits():
+    """Against the closed form log(1 + exp(logit)) − image · logit in double precision, far out as well."""
+    decoder = stacked_vae((1, 5, 1), (), 5).decoder
+    decoder.get_layer("pixels").set_weights([np.eye(5), np.zeros(5)])  # the codes are the logits
+    logits = np.array([[-10, -3, 0.5, 4, 10], [-40, -20, 0, 20, 40]])
+    for image in (0.0, 0.3, 1.0):
+        images = np.full((2, 1, 5, 1), image, "float32")
+        expected = (np.logaddexp(0, logits) - image * logits).sum(axis=1)
+        np.testing.assert_allclose(bernoulli_nats(images, decoder(logits.astype("float32"))), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("graph", [True, False])
+@pytest.mark.parametrize("logit", [-20.0, -3.0, 20.0])
+def test_a_decoder_that_is_sure_and_wrong_still_has_a_gradient(logit, graph):
+    """By the logit it is p − image, however large the logit is: one step of gradient descent shows it."""
+    vae = stacked_vae(SHAPE, (), 2)
+    pixels = vae.decoder.get_layer("pixels")
+    pixels.set_weights([np.zeros((2, 30)), np.full(30, logit)])
+    vae.compile(keras.optimizers.SGD(1.0), bernoulli_nats, jit_compile=False, run_eagerly=not graph)
+    wrong = np.full((4, *SHAPE), float(logit < 0), "float32")
+    vae.fit(wrong, wrong, verbose=0)
+    p = 1 / (1 + np.exp(-logit))
+    np.testing.assert_allclose(np.asarray(pixels.bias), logit - (p - (logit < 0)), rtol=1e-5)
+
+
 def test_draws_have_the_mean_and_deviation_that_they_are_told():
     mean, log_variance = np.full((50_000, 2), (1.0, -3.0)), np.full((50_000, 2), (0.0, -2.0))
     z = np.asarray(Sampling(seed=1)([mean.astype("float32"), log_variance.astype("float32")]))
@@ -106,6 +131,53 @@ def test_loss_is_reconstruction_plus_beta_times_divergence_at_any_batch_size():
         for beta in (1.0, 4.0):
             more = logs[beta, batch]["loss"] - logs[0.0, batch]["loss"]
             assert more == pytest.approx(beta * divergence, rel=1e-3)
+
+
+def test_kl_is_the_mean_per_image_when_the_last_batch_is_smaller():
+    """40 images in batches of 16, 16 and 8; the posteriors of the last 8 are far from the prior."""
+    vae = trained()
+    images = np.concatenate([IMAGES[:32], 20 * IMAGES[32:]])
+    logs = vae.evaluate(images, IMAGES, batch_size=16, verbose=0, return_dict=True)
+    divergence = np.sum(kl_to_prior(*vae.encoder(images)), axis=1)
+    assert logs["kl"] == pytest.approx(divergence.mean(), rel=1e-4)
+    assert divergence[32:].mean() > 2 * divergence[:32].mean() and logs["loss"] > logs["kl"]
+
+
+def test_a_sample_weight_weighs_both_parts_of_the_loss():
+    """Weight 0 leaves an image out of both; weight 2 counts it twice; the mean is over all images, as in Keras."""
+    vae, weights = trained(), np.tile([0.0, 2.0], 20)
+    logs = []
+    for images, weight in ((IMAGES, weights), (IMAGES[1::2], None)):
+        vae.sampling.seed_generator.state.assign([1, 2])
+        draw = vae.evaluate(images, images, sample_weight=weight, batch_size=40, verbose=0, return_dict=True)
+        logs.append(draw)
+    assert logs[0]["kl"] == pytest.approx(logs[1]["kl"], rel=1e-4)
+    assert logs[0]["loss"] - logs[0]["kl"] == pytest.approx(logs[1]["loss"] - logs[1]["kl"], rel=0.05)  # other draws
+    history = vae.fit(IMAGES, IMAGES, sample_weight=np.zeros(40), epochs=1, verbose=0).history
+    assert history["loss"] == [0] and history["kl"] == [0]
+
+
+def test_called_on_images_a_vae_has_no_losses_and_leaves_its_metric_alone():
+    """The divergence belongs to training and evaluation: `compute_loss`."""
+    vae = trained()
+    vae.reset_metrics()
+    shown = np.asarray(vae(IMAGES))
+    assert shown.shape == IMAGES.shape and not np.array_equal(shown, vae(IMAGES))  # a new draw
+    assert vae.losses == [] and float(vae.kl.result()) == 0
+
+
+def test_posterior_draws_have_the_posterior_s_mean_and_deviation():
+    vae = trained()
+    mean, log_variance = (np.asarray(part) for part in vae.encoder(IMAGES[:2]))
+    draws = vae.draw_posterior(np.repeat(IMAGES[:2], 5000, axis=0), seed=1).reshape(2, 5000, 3)
+    deviation = np.exp(log_variance / 2)
+    assert (np.abs(draws.mean(axis=1) - mean) < 5 * deviation / 5000**0.5).all()
+    np.testing.assert_allclose(draws.std(axis=1), deviation, rtol=0.06)
+    np.testing.assert_array_equal(vae.draw_posterior(IMAGES, 3), vae.draw_posterior(IMAGES, 3))
+    rng = np.random.default_rng(3)
+    first, second = vae.draw_posterior(IMAGES, rng), vae.draw_posterior(IMAGES, rng)
+    np.testing.assert_array_equal(first, vae.draw_posterior(IMAGES, 3))
+    assert not np.array_equal(first, second)  # the generator goes on
 
 
 def test_elbo_of_the_weights_is_that_of_training():
@@ -169,6 +241,19 @@ def test_autoencoder_read_as_vae_is_the_same_function_with_codes_in_order():
     for bad in ({"stddev": 0}, {"codes": codes[:3]}):
         with pytest.raises(ValueError, match="expected stddev > 0"):
             as_vae(plain, **{"codes": codes, "stddev": 0.2, **bad})
+
+
+def test_a_dead_code_is_named():
+    keras.utils.set_random_seed(0)
+    plain = stacked_autoencoder(SHAPE, (12,), 4, activation="silu")
+    codes = np.array(plain.encoder(IMAGES))
+    codes[:, 1], codes[:, 3] = 0.1, 0
+    with pytest.raises(ValueError, match=r"codes 1, 3 of 4 are the same for all images: .*a smaller code"):
+        as_vae(plain, codes, 0.2)
+    codes = np.array(plain.encoder(IMAGES))
+    codes[:, 2] = codes[:, 0] - codes[:, 1]
+    with pytest.raises(ValueError, match=r"a linear function of the others"):
+        as_vae(plain, codes, 0.2)
 
 
 def test_saved_vae_loads_in_a_new_process_and_trains_on(tmp_path):

@@ -5,6 +5,7 @@ from aelib.lazy import exports
 _EXPORTS = {
     "Autoencoder": "autoencoder",
     "init_output_bias": "autoencoder",
+    "reset_optimizer": "restarting",
     "describe": "listing",
     "source": "listing",
     "TransposedDense": "tied",

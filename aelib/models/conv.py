@@ -105,11 +105,9 @@ def around_mean(x, mean=None):
     """
     shape = x.shape[1:]
     if mean is not None:
-        mean = np.clip(flat_mean(mean, shape), 0.01, 0.99)
+        mean = np.clip(flat_mean(mean, shape).reshape(shape), 0.01, 0.99)
         log_odds = np.log(mean / (1 - mean))
-        x = keras.layers.Flatten()(x)
-        x = keras.layers.Normalization(mean=-log_odds, variance=np.ones_like(log_odds), name="around_mean")(x)
-        x = keras.layers.Reshape(shape)(x)
+        x = keras.layers.Rescaling(1.0, log_odds, name="around_mean")(x)
     return keras.layers.Activation("sigmoid")(x)
 
 

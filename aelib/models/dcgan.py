@@ -7,7 +7,7 @@ import keras
 
 from aelib.models.autoencoder import Autoencoder
 from aelib.models.conv import crop
-from aelib.validate import check_sizes
+from aelib.validate import check_sizes, is_count
 
 
 def dcgan_generator(
@@ -40,7 +40,7 @@ def dcgan_generator(
     label, inputs = None, noise
     if classes is not None:
         label, inputs = _label(classes, noise)
-        x = keras.layers.Concatenate()([noise, keras.layers.Embedding(classes, noise_size)(label)])
+        x = keras.layers.Concatenate()([noise, keras.layers.Embedding(int(classes), noise_size)(label)])
     for units in hidden:  # guideline 3: none
         x = _normed(keras.layers.Dense(units)(x), batch_norm, activation)
     height, width = sizes[-1]
@@ -96,7 +96,7 @@ def dcgan_discriminator(
         x = _normed(keras.layers.Dense(units)(x), batch_norm, activation)
     logit = keras.layers.Dense(1)(x)
     if label is not None:
-        direction = keras.layers.Embedding(classes, x.shape[-1], embeddings_initializer="zeros")(label)
+        direction = keras.layers.Embedding(int(classes), x.shape[-1], embeddings_initializer="zeros")(label)
         logit = keras.layers.Add()([logit, keras.layers.Dot(1)([x, direction])])
     return keras.Model(inputs, logit, name="discriminator")
 
@@ -105,8 +105,13 @@ def dcgan_autoencoder(image_shape, code_size: int = 16, **options) -> Autoencode
     """An autoencoder whose decoder is a `dcgan_generator` of the same `options`, and its encoder strided convolutions.
 
     Its codes are normalized over the batch, each to mean 0 and variance 1: about where the noise of a GAN lies. Then
-    the decoder's weights can start a generator. Codes: `(n, code_size)`. Introduced in chapter 12.
+    the decoder's weights can start a generator. Codes: `(n, code_size)`. Introduced in chapter 12. Raises `ValueError`
+    for `classes`.
     """
+    if options.get("classes") is not None:
+        raise ValueError(
+            f"classes is {options['classes']}: an autoencoder's decoder takes the code alone, leave it out"
+        )
     decoder = dcgan_generator(image_shape, code_size, **options)
     images = keras.Input(image_shape)
     trunk = dcgan_discriminator(image_shape, tuple(reversed(options.get("filters", (128, 64, 16)))))
@@ -137,7 +142,7 @@ def _check_norm(batch_norm) -> None:
 
 
 def _label(classes, other):
-    if not isinstance(classes, int) or classes < 2:
+    if not is_count(classes) or classes < 2:
         raise ValueError(f"classes is {classes!r}: expected the number of classes, at least 2, len(data.class_names)")
     label = keras.Input((), dtype="int32", name="label")
     return label, [other, label]

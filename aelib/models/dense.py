@@ -45,7 +45,7 @@ def linear_autoencoder(input_shape, code_size: int, *, mean=None, tied: bool = F
     to_code = keras.layers.Dense(code_size, use_bias=False, name="code")
     x = inputs = keras.Input(input_shape)
     x = keras.layers.Flatten()(x)
-    x = keras.layers.Normalization(mean=mean, variance=np.ones(pixels), name="centre")(x)
+    x = keras.layers.Rescaling(1.0, -mean, name="centre")(x)
     encoder = keras.Model(inputs, to_code(x), name="encoder")
 
     x = codes = keras.Input((code_size,))
@@ -53,7 +53,7 @@ def linear_autoencoder(input_shape, code_size: int, *, mean=None, tied: bool = F
         x = TransposedDense(to_code, use_bias=False, name="pixels")(x)
     else:
         x = keras.layers.Dense(pixels, use_bias=False, name="pixels")(x)
-    x = keras.layers.Normalization(mean=mean, variance=np.ones(pixels), invert=True, name="uncentre")(x)
+    x = keras.layers.Rescaling(1.0, mean, name="uncentre")(x)
     decoder = keras.Model(codes, keras.layers.Reshape(input_shape)(x), name="decoder")
     return Autoencoder(encoder, decoder)
 

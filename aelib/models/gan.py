@@ -11,11 +11,13 @@ import tensorflow as tf
 from keras import ops
 
 from aelib.models.minibatch import MinibatchStdDev, Pack
+from aelib.models.parts import MadeOfParts
+from aelib.models.restarting import reset_optimizer
 from aelib.validate import is_number
 
 
 @keras.saving.register_keras_serializable("aelib")
-class GAN(keras.Model):
+class GAN(MadeOfParts, keras.Model):
     """`generator`: noise `(n, size)` to samples; `discriminator`: samples to logits `(n, 1)`, above 0 for real.
 
     A conditional generator takes `[noise, labels]`, its discriminator `[samples, labels]`; `fit` is then given the
@@ -29,6 +31,8 @@ class GAN(keras.Model):
     that the discriminator classified correctly. Raises `ValueError` for two networks that do not fit each other, and
     for impossible smoothing and noise.
     """
+
+    parts = ("generator", "discriminator")
 
     def __init__(
         self,
@@ -50,6 +54,7 @@ class GAN(keras.Model):
         if not isinstance(replay, numbers.Integral) or replay < 0:
             raise ValueError(f"replay is {replay!r}: expected a number of samples to keep, 0 for none")
         self.generator, self.discriminator = generator, discriminator
+        self.generator_optimizer = self.discriminator_optimizer = None
         self.smoothing, self.noise, self.minimax, self.replay = smoothing, noise, minimax, int(replay)
         self.seed_generator = keras.random.SeedGenerator()
         self.cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
@@ -67,9 +72,11 @@ class GAN(keras.Model):
 
     def compile(self, generator_optimizer, discriminator_optimizer, **kwargs):
         """Keras's own `compile`, but for two optimizers; `kwargs`: `steps_per_execution`, `jit_compile`."""
+        # Both through Keras, which adds the loss scaling that mixed_float16 needs; `optimizer` is the second one.
+        super().compile(optimizer=discriminator_optimizer, **kwargs)
+        self.discriminator_optimizer = self.optimizer
         super().compile(optimizer=generator_optimizer, **kwargs)
         self.generator_optimizer = self.optimizer
-        self.discriminator_optimizer = keras.optimizers.get(discriminator_optimizer)
         # Each knows the weights of its own network, and no others: nothing needs to be frozen.
         self.generator_optimizer.build(self.generator.trainable_variables)
         self.discriminator_optimizer.build(self.discriminator.trainable_variables)
@@ -77,8 +84,10 @@ class GAN(keras.Model):
     def fit(self, x=None, y=None, batch_size=None, **kwargs):
         """Keras's own `fit`: x are the real samples, y their labels if the GAN is conditional.
 
-        Raises `ValueError` if x, y or the batches do not suit the two networks.
+        Raises `ValueError` if x, y or the batches do not suit the two networks, and for validation data and weights,
+        which have no meaning here.
         """
+        _refuse_unused(kwargs)
         if hasattr(x, "shape"):  # an array; a tf.data.Dataset comes in batches of its own
             self._check_data(x, y, batch_size or 32)
         else:
@@ -87,7 +96,8 @@ class GAN(keras.Model):
 
     def train_step(self, data):
         """One step of the discriminator, then one of the generator, each with fresh noise."""
-        real, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
+        real, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
+        _refuse_unused({"sample_weight": weights})
         labels = self._label_inputs(labels)
         self.discriminator_step(real, labels)
         self.generator_step(ops.shape(real)[0], labels)
@@ -103,25 +113,32 @@ class GAN(keras.Model):
             on_real, on_fake = self.discriminate(real, labels), self.discriminate(fake, fake_labels)
             loss = self.cross_entropy(ops.full_like(on_real, 1 - self.smoothing), on_real)
             loss += self.cross_entropy(ops.zeros_like(on_fake), on_fake)
+            scaled = self.discriminator_optimizer.scale_loss(loss)  # as it is, except in half precision
         weights = self.discriminator.trainable_variables
-        self.discriminator_optimizer.apply(tape.gradient(loss, weights), weights)
+        self.discriminator_optimizer.apply(tape.gradient(scaled, weights), weights)
         self.discriminator_loss.update_state(loss)
         self.accuracy.update_state(ops.concatenate([on_real > 0, on_fake <= 0]))
 
     def generator_step(self, n, labels=()):
         """Phase 2: `n` new samples, to be taken for real. The gradient passes through the discriminator."""
-        loss, gradient = self.generator_gradient(n, labels)
-        self.generator_optimizer.apply(gradient, self.generator.trainable_variables)
+        with tf.GradientTape() as tape:
+            loss = self.loss_of_new_samples(n, labels)
+            scaled = self.generator_optimizer.scale_loss(loss)
+        weights = self.generator.trainable_variables
+        self.generator_optimizer.apply(tape.gradient(scaled, weights), weights)
         self.generator_loss.update_state(loss)
 
+    def loss_of_new_samples(self, n, labels=(), minimax=None):
+        """How far `n` new samples are from being taken for real; `minimax`: instead of the GAN's own."""
+        on_fake = self.discriminate(self.generate(n, labels), labels)
+        if self.minimax if minimax is None else minimax:
+            return -self.cross_entropy(ops.zeros_like(on_fake), on_fake)
+        return self.cross_entropy(ops.ones_like(on_fake), on_fake)
+
     def generator_gradient(self, n, labels=(), minimax=None):
-        """The loss of `n` new samples that are to be taken for real, and its gradient for the generator's weights."""
+        """The loss of `n` new samples, and its gradient for the generator's weights, to be looked at."""
         with tf.GradientTape() as tape:
-            on_fake = self.discriminate(self.generate(n, labels), labels)
-            if self.minimax if minimax is None else minimax:
-                loss = -self.cross_entropy(ops.zeros_like(on_fake), on_fake)
-            else:
-                loss = self.cross_entropy(ops.ones_like(on_fake), on_fake)
+            loss = self.loss_of_new_samples(n, labels, minimax)
         return loss, tape.gradient(loss, self.generator.trainable_variables)
 
     def generate(self, n, labels=()):
@@ -132,7 +149,10 @@ class GAN(keras.Model):
     def discriminate(self, samples, labels=()):
         """The discriminator's logits of the samples, behind the instance noise, in training mode."""
         if self.noise:
-            samples += self.noise * keras.random.normal(ops.shape(samples), seed=self.seed_generator)
+            samples = ops.convert_to_tensor(samples)  # of the dtype of a layer's output, or of an array
+            samples += self.noise * keras.random.normal(
+                ops.shape(samples), dtype=samples.dtype, seed=self.seed_generator
+            )
         return self.discriminator([samples, *labels] if labels else samples, training=True)
 
     def _empty_memory(self) -> list:
@@ -157,7 +177,7 @@ class GAN(keras.Model):
         return [ops.concatenate(part) for part in parts]
 
     def restart(self, weights=None) -> None:
-        """Empty both optimizers' memories: the next `fit` starts anew, without the second that compiling costs.
+        """Give both optimizers their initial states: the next `fit` starts anew, without the second of compiling.
 
         `weights`: as `get_weights()` returns them; without, both networks draw new initial ones.
         """
@@ -168,10 +188,8 @@ class GAN(keras.Model):
                 variable.assign(ops.zeros_like(variable))
         else:
             self.set_weights(weights)
-        for optimizer in (self.generator_optimizer, self.discriminator_optimizer):
-            for variable in optimizer.variables:
-                if variable is not optimizer.learning_rate:  # a constant rate is a variable, too
-                    variable.assign(ops.zeros_like(variable))
+        reset_optimizer(self.generator_optimizer, self.generator.trainable_variables)
+        reset_optimizer(self.discriminator_optimizer, self.discriminator.trainable_variables)
         self.seed_generator.state.assign(keras.random.SeedGenerator().state)
 
     def _label_inputs(self, labels) -> list:
@@ -182,17 +200,13 @@ class GAN(keras.Model):
         return [] if labels is None else [labels]
 
     def get_config(self):
-        parts = {p: keras.saving.serialize_keras_object(getattr(self, p)) for p in ("generator", "discriminator")}
         own = {"smoothing": self.smoothing, "noise": self.noise, "minimax": self.minimax, "replay": self.replay}
-        return {**super().get_config(), **parts, **own}
-
-    @classmethod
-    def from_config(cls, config):
-        parts = {p: keras.saving.deserialize_keras_object(config[p]) for p in ("generator", "discriminator")}
-        return cls(**{**config, **parts})
+        return {**super().get_config(), **own}
 
     def get_compile_config(self):
-        """The two optimizers, so that a loaded GAN trains on."""
+        """The two optimizers, so that a loaded GAN trains on; nothing if there are none yet."""
+        if not self.compiled:
+            return {}
         names = ("generator_optimizer", "discriminator_optimizer")
         optimizers = {name: keras.saving.serialize_keras_object(getattr(self, name)) for name in names}
         return {**optimizers, "jit_compile": self.jit_compile, "steps_per_execution": self.steps_per_execution}
@@ -220,6 +234,25 @@ class GAN(keras.Model):
         m = math.lcm(*(layer.m for layer in layers if isinstance(layer, Pack)))
         if any(size % m for size in batches):
             raise ValueError(f"{found} do not make packs of {m}: choose multiples of {m} for both numbers")
+
+
+# Arguments of Keras's `fit` that would do nothing for a GAN, and why.
+_MEASURE = "neither loss says how good the samples are: leave it out and measure generated samples"
+_COUNT = "every sample counts the same in both losses: leave it out and repeat the samples that are to count more"
+UNUSED = {
+    "validation_data": _MEASURE,
+    "validation_split": _MEASURE,
+    "sample_weight": _COUNT,
+    "class_weight": _COUNT,
+}
+
+
+def _refuse_unused(arguments: dict) -> None:
+    """Raise `ValueError` for an argument of `fit` that would do nothing; Keras's defaults are None and a split of 0."""
+    for name, reason in UNUSED.items():
+        value = arguments.get(name)
+        if value is not None and not (name == "validation_split" and value == 0):
+            raise ValueError(f"found {name}, but {reason}")
 
 
 # What they compute of a sample depends on the others in its batch.

@@ -17,7 +17,8 @@ def inner_autoencoder(stacked: Autoencoder, level: int) -> Autoencoder:
     """The shallow autoencoder of one level: what it receives, `h_(level−1)`, to `h_level` and back.
 
     `level`: 1 for the layer at the input, up to the number of encoder layers. Its layers are those of `stacked`, not
-    copies: training it trains them. Bengio et al. 2007 (NIPS 19). Raises `ValueError` for a level that is not there.
+    copies: training it trains them. Bengio et al. 2007 (NIPS 19). Raises `ValueError` for a level that is not there,
+    and for a model that has other layers than dense ones.
     """
     down, up = _levels(stacked, level)
     received = keras.Input((down[level - 1].kernel.shape[0],))
@@ -29,7 +30,8 @@ def inner_autoencoder(stacked: Autoencoder, level: int) -> Autoencoder:
 def outer_autoencoder(stacked: Autoencoder, level: int) -> Autoencoder:
     """The outermost `level` levels of `stacked` as an autoencoder of images, with the same layers, not copies.
 
-    Its code is `h_level`. Raises `ValueError` for a level that is not there.
+    Its code is `h_level`. Raises `ValueError` for a level that is not there, and for a model that has other layers
+    than dense ones: they would be lost.
     """
     down, up = _levels(stacked, level)
     x = inputs = keras.Input(stacked.encoder.input_shape[1:])
@@ -52,6 +54,14 @@ def _levels(stacked: Autoencoder, level: int) -> tuple[list, list]:
         raise ValueError(
             f"level is {level}, and the model has {len(down)} dense layers down and {len(up)} up: expected an untied "
             f"stacked_autoencoder, and a level from 1 to {len(down)}"
+        )
+    plain = (keras.layers.InputLayer, keras.layers.Flatten, keras.layers.Dense, keras.layers.Reshape)
+    layers = [*stacked.encoder.layers, *stacked.decoder.layers]
+    others = sorted({type(layer).__name__ for layer in layers if not isinstance(layer, plain)})
+    if others:
+        raise ValueError(
+            f"found {', '.join(others)} beside the dense layers: expected a plain stacked_autoencoder, because only "
+            "dense layers are taken from it"
         )
     return down, up
 

@@ -70,7 +70,7 @@ def _shifted(x, mean, sign: int):
     if mean is None:
         return x
     mean = flat_mean(mean, x.shape[1:]).reshape(x.shape[1:])
-    return keras.layers.Normalization(axis=(1, 2), mean=-sign * mean, variance=np.ones_like(mean))(x)
+    return keras.layers.Rescaling(1.0, sign * mean)(x)
 
 
 def _before(activation, mean):

@@ -110,7 +110,7 @@ def sparse_autoencoder(
     to_code = keras.layers.Dense(code_size, code_activation, activity_regularizer=activity_regularizer, name="code")
     x = inputs = keras.Input(input_shape)
     x = keras.layers.Flatten()(x)
-    x = to_code(keras.layers.Normalization(mean=centre, variance=np.ones(pixels), name="centre")(x))
+    x = to_code(keras.layers.Rescaling(1.0, -centre, name="centre")(x))
     encoder = keras.Model(inputs, x if k is None else KSparse(k)(x), name="encoder")
 
     codes = keras.Input((code_size,))

@@ -37,7 +37,8 @@ class MaxPoolWithSwitches(keras.layers.Layer):
 
     def _max(self, x):
         # "same" pads with places that never win; its gradient goes to the first maximum too (measured in the tests)
-        return ops.max_pool(x, self.pool_size, padding="same", data_format="channels_last")
+        # The strides are named: on JAX, Keras 3.15 cannot derive them from the window.
+        return ops.max_pool(x, self.pool_size, self.pool_size, padding="same", data_format="channels_last")
 
     def _ranks(self, height, width, channels):
         """(height, width, channels): a window's first place has its number of places, and so down to 1 at its last."""

@@ -10,12 +10,12 @@ from IPython import get_ipython
 from IPython.display import Image, display
 from matplotlib.figure import Figure
 
-from aelib.figures.curves import draw_curves
+from aelib.figures.curves import curve_name, draw_curves
 from aelib.figures.display import picture
 
 
 class LearningCurve(keras.callbacks.Callback):
-    """Draw the loss while `fit(…, verbose=0, callbacks=[LearningCurve()])` runs.
+    """Draw the loss while `fit(…, verbose=0, callbacks=[LearningCurve()])` runs; of a GAN, both losses.
 
     In a notebook: one small figure, redrawn at most once in `every` seconds; the last one stays in the saved file. On
     a terminal: a progress bar over the epochs. `per_image`: factor from Keras's loss to the unit shown, for example
@@ -40,8 +40,8 @@ class LearningCurve(keras.callbacks.Callback):
         self.bar = None if in_notebook else keras.utils.Progbar(self.epochs, unit_name="epoch")
 
     def on_epoch_begin(self, epoch, logs=None):
-        """Forget the mean of the epoch before: Keras begins a new one."""
-        self.epoch, self.last = epoch, (0, 0.0)
+        """Forget the means of the epoch before: Keras begins new ones."""
+        self.epoch, self.last = epoch, (0, {})
 
     def on_train_batch_end(self, batch, logs=None):
         """Add a point within the epoch, if there are few epochs."""
@@ -65,13 +65,13 @@ class LearningCurve(keras.callbacks.Callback):
 
     def _add_training(self, done, logs):
         """Keras logs the mean since the epoch began; what is drawn is the mean since the last point."""
-        before, mean_before = self.last
-        mean = float(logs["loss"])
+        before, means_before = self.last
+        means = {name: float(logs[name]) for name in _training_losses(logs)}
         if done > before:
-            self._add(
-                "loss", self.epoch + done / (self.steps or 1), (mean * done - mean_before * before) / (done - before)
-            )
-        self.last = (done, mean)
+            for name, mean in means.items():
+                added = mean * done - means_before.get(name, 0.0) * before
+                self._add(name, self.epoch + done / (self.steps or 1), added / (done - before))
+        self.last = (done, means)
 
     def _add(self, name, epoch, value):
         epochs, values = self.curves.setdefault(name, ([], []))
@@ -97,5 +97,10 @@ class LearningCurve(keras.callbacks.Callback):
 
     def _alt(self) -> str:
         """What the curves say in words: the last values, and how many epochs it took."""
-        ends = [f"{name} ends at {values[-1]:.3g}" for name, (_, values) in self.curves.items()]
+        ends = [f"{curve_name(name)} ends at {values[-1]:.3g}" for name, (_, values) in self.curves.items()]
         return f"{self.title}: {self.ylabel} against the epoch, {self.epochs} epochs. {'; '.join(ends)}"
+
+
+def _training_losses(logs: dict) -> list[str]:
+    """The loss; where there is none, those that have names of their own, as a GAN's two have."""
+    return ["loss"] if "loss" in logs else [name for name in logs if name.endswith("_loss") and name[:4] != "val_"]
