@@ -244,7 +244,7 @@ def test_of_a_gan_both_losses_are_drawn(notebook):
     for name, (epochs, values) in curve.curves.items():
         np.testing.assert_allclose(epochs, np.arange(1, 17) / 8)
         np.testing.assert_allclose([np.mean(values[:8]), np.mean(values[8:])], history[name], rtol=1e-4)
-    assert "generator ends at" in notebook.updates[-1].metadata["alt"]
+    assert "generator ends at" in notebook.updates[-1].alt
 
 
 @pytest.mark.parametrize(
