@@ -409,6 +409,18 @@ def test_kl_sparsity_is_the_divergence(target):
     assert float(loss) == pytest.approx(0.7 * terms.sum(), rel=1e-4)
 
 
+def test_keras_divides_what_an_activity_regularizer_returns_by_the_batch_size():
+    """`KLSparsity` and chapter 07 build on it; Keras before 3.14 did not (keras#22018)."""
+    for regularizer in (keras.regularizers.L1(0.5), lambda activations: keras.ops.sum(activations) / 2):
+        layer = keras.layers.Dense(4, "sigmoid", activity_regularizer=regularizer)
+        losses = []
+        for batch in (X[:10], np.tile(X[:10], (2, 1))):
+            layer(batch)
+            losses.append(float(layer.losses[0]))
+        sums = np.asarray(layer(X[:10])).sum(axis=1)
+        assert losses == pytest.approx([0.5 * sums.mean()] * 2, rel=1e-5)
+
+
 def test_kl_sparsity_means_the_same_at_any_batch_size():
     model = sparse_model()
     kernel = model.layers[-1].kernel
