@@ -1,6 +1,7 @@
 """Data sets: forms, splits, IDX files good and bad, downloads that fail."""
 
 import gzip
+import re
 import struct
 import tracemalloc
 import urllib.error
@@ -308,6 +309,18 @@ def test_deformation_continues_a_white_background():
     np.testing.assert_allclose(copies, 1, atol=1e-6)
 
 
-def test_deformed_copies_needs_at_least_one():
-    with pytest.raises(ValueError, match=r"copies is 0: it must be at least 1"):
+def test_a_colour_image_is_deformed_as_each_of_its_channels():
+    images = np.random.default_rng(0).random((3, 9, 12, 3), "float32")
+    copies = deformed_copies(images, 2, seed=4)
+    assert copies.shape == (6, 9, 12, 3)
+    for channel in range(3):
+        alone = deformed_copies(images[..., channel : channel + 1], 2, seed=4)
+        np.testing.assert_array_equal(copies[..., channel : channel + 1], alone)
+
+
+def test_what_cannot_be_deformed_is_refused():
+    with pytest.raises(ValueError, match=r"copies is 0"):
         deformed_copies(np.zeros((1, 4, 4, 1)), 0)
+    for shape in ((4, 5), (2, 4, 5), (2, 4, 5, 2), (2, 4, 5, 1, 1)):
+        with pytest.raises(ValueError, match=rf"{re.escape(str(shape))}.*channels"):
+            deformed_copies(np.zeros(shape), 1)

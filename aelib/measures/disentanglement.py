@@ -9,18 +9,16 @@ from sklearn.metrics import mutual_info_score
 
 from aelib.validate import check_finite
 
-# ---- disentanglement: do codes stand for the factors of variation, one for one? ----
-
 
 def mutual_information(codes, factors, bins: int = 20) -> np.ndarray:
     """How much each code tells of each factor: I(z_j; v_k) / H(v_k), `(codes, factors)`, 0 (nothing) to 1 (all).
 
     `codes`: `(n, codes)`, `factors`: `(n, factors)`. Both are cut into `bins` with equally many images each, so that
-    scaling or bending an axis changes nothing; a factor with fewer values keeps them. Take draws from q(z|x), as Chen
-    et al. do, not its means: the mean of a code that is switched off moves by a thousandth, and these bins would see
-    it. With few images, chance is counted as information, about bins² / (2 n log bins): take 5,000. Raises
-    `ValueError` for NaN, factors that never change, and codes and factors of different lengths. Introduced in chapter
-    10.
+    scaling or bending an axis changes nothing; a column with at most `bins` different values keeps them, however rare.
+    Take draws from q(z|x), as Chen et al. do, not its means: the mean of a code that is switched off moves by a
+    thousandth, and these bins would see it. With few images, chance is counted as information, about
+    bins² / (2 n log bins): take 5,000. Raises `ValueError` for NaN, factors that never change, and codes and factors
+    of different lengths. Introduced in chapter 10.
     """
     codes, factors = _check_factors(codes, factors)
     if bins < 2 or bins > len(codes):
@@ -92,9 +90,17 @@ def _check_factors(codes, factors) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _binned(values, bins: int) -> np.ndarray:
-    """Which of `bins` parts with equally many values each value is in; equal values stay together."""
-    edges = np.unique(np.quantile(values, np.arange(1, bins) / bins))
-    return np.searchsorted(edges, values, side="right")
+    """The bin of each value: each of at most `bins` different values is one; more are cut into equally full bins.
+
+    Of more, a value that alone would fill a bin has one of its own, so that no factor that varies ends up in one bin.
+    scikit-learn's `KBinsDiscretizer` drops bins narrower than 1e-8, whatever the scale, and merges rare values.
+    """
+    distinct, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    if len(distinct) <= bins:
+        return place
+    own = distinct[counts * bins >= len(values)]
+    edges = np.concatenate([np.quantile(values, np.arange(1, bins) / bins), own, np.nextafter(own, np.inf)])
+    return np.searchsorted(np.unique(edges), values, side="right")
 
 
 def _gap(table: np.ndarray) -> float:

@@ -72,8 +72,8 @@ class KLSparsity(keras.regularizers.Regularizer):
         q = ops.mean(ops.cast(activations, "float32"), axis=0)  # in half precision, 1 − 1e-6 would be 1
         q = ops.clip(q, 1e-6, 1 - 1e-6)  # a unit that is always off or always on would cost infinitely much
         divergence = p * ops.log(p / q) + (1 - p) * ops.log((1 - p) / (1 - q))
-        # Keras divides what an activity regularizer returns by the batch size. A mean over the batch is no sum over
-        # it: without the factor n the penalty would be weaker, the larger the batch.
+        # Keras (from 3.14 on) divides what an activity regularizer returns by the batch size. A mean over the batch is
+        # no sum over it: without the factor n the penalty would be weaker, the larger the batch.
         return self.weight * ops.sum(divergence) * ops.cast(n, "float32")
 
     def get_config(self):
