@@ -15,7 +15,7 @@ from aelib import claims
 from aelib.data import make_ring
 from aelib.figures.curves import draw_curves
 from aelib.models import GAN, linear_autoencoder, ring_networks
-from aelib.training import LearningCurve, budget, learning_curve, one_cycle, restart, seed_everything
+from aelib.training import LearningCurve, budget, compile_options, learning_curve, one_cycle, restart, seed_everything
 
 IMAGES = np.random.default_rng(0).random((40, 4, 5, 1)).astype("float32")
 
@@ -287,3 +287,32 @@ def test_start_refuses_an_impossible_seed(monkeypatch, seed):
     monkeypatch.setenv("AELIB_SEED", seed)
     with pytest.raises(ValueError, match=f"AELIB_SEED is '{seed}': expected a whole number, 0 or more"):
         aelib.start("02")
+
+
+# ---- how to compile ----
+
+
+@pytest.mark.parametrize("family", ["dense", "convolutional", "recurrent", "gan"])
+def test_many_steps_pay_for_xla_and_few_do_not(family):
+    pays = [compile_options(family, steps)["jit_compile"] for steps in (1, 100, 10_000)]
+    assert pays == [False, False, True]
+
+
+def test_models_that_draw_random_numbers_never_use_xla():
+    assert compile_options("random", 10**6) == {"jit_compile": False, "steps_per_execution": 16}
+
+
+def test_compiling_with_and_without_xla_trains_alike():
+    losses = []
+    for steps in (1, 10_000):
+        seed_everything(0)
+        model = linear_autoencoder((4, 5, 1), 2)
+        model.compile("adam", "mse", **compile_options("dense", steps))
+        losses.append(model.fit(IMAGES, IMAGES, epochs=3, batch_size=8, verbose=0).history["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("family", "steps"), [("transformer", 10), ("dense", 0)])
+def test_unknown_families_and_no_steps_are_refused(family, steps):
+    with pytest.raises(ValueError, match=f"'{family}' and {steps} steps"):
+        compile_options(family, steps)

@@ -1,4 +1,4 @@
-"""Training: what every run shares: seed, schedule, learning curve."""
+"""Training: what every run shares: seed, schedule, compilation, learning curve."""
 
 from aelib.lazy import exports
 
@@ -6,6 +6,7 @@ _EXPORTS = {
     "seed_everything": "seed",
     "one_cycle": "schedule",
     "budget": "schedule",
+    "compile_options": "compiling",
     "restart": "optimizer",
     "LearningCurve": "learning_curve",
     "averaged": "snapshots",

@@ -1,0 +1,29 @@
+"""How to compile a model so that it trains fast on a CPU.
+
+Introduced in chapter 04.
+"""
+
+import math
+
+STEPS_PER_EXECUTION = 16  # steps that run in one call from Python
+
+# After how many steps XLA has paid for the seconds that it compiles, by family, on a core with AVX2: docs/SPEED.md.
+# Random numbers are so slow inside XLA that a small step of theirs is slower with it, whatever the number of steps; a
+# GAN draws them, too, but its convolutions gain more than they cost.
+PAYS_FROM = {"dense": 1_000, "convolutional": 1_000, "recurrent": 400, "gan": 400, "random": math.inf}
+
+
+def compile_options(family: str, steps: int) -> dict[str, bool | int]:
+    """What to give `compile(…)` beside optimizer and loss: 16 steps per call, and XLA if it pays.
+
+    `family`: what the model is made of: `"dense"`, `"convolutional"`, `"recurrent"`, `"gan"` (convolutional), or
+    `"random"` if a layer draws random numbers at every step (noise, dropout, the sampling of a VAE). `steps`: how many
+    optimizer steps it will train. XLA makes a step faster and takes seconds to compile it: many steps pay for that.
+    Raises `ValueError` for another family, and unless `steps` is at least 1.
+    """
+    if family not in PAYS_FROM or steps < 1:
+        raise ValueError(
+            f"found family {family!r} and {steps} steps: expected one of {', '.join(map(repr, PAYS_FROM))}, and at "
+            "least one step"
+        )
+    return {"jit_compile": steps >= PAYS_FROM[family], "steps_per_execution": STEPS_PER_EXECUTION}
