@@ -31,16 +31,16 @@ def parts(codes):
     return codes if isinstance(codes, list) else [codes]
 
 
-@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(("up", "pooling"), KINDS)
-def test_any_image_size_comes_back_and_parts_make_the_whole(up, pooling, size):
-    x = images(size)
-    model = conv_autoencoder((*size, 1), (3, 4), 5, up=up, pooling=pooling, hidden=(6,), mean=x.mean(axis=0))
-    assert isinstance(model, Autoencoder) and model.decoder.output_shape == (None, *size, 1)
-    codes = model.encoder(x)
-    assert parts(codes)[0].shape == (4, 5)
-    np.testing.assert_allclose(np.asarray(model.decoder(codes)), np.asarray(model(x)), rtol=1e-5, atol=1e-6)
-    assert np.min(model(x)) >= 0 and np.max(model(x)) <= 1
+def test_any_image_size_comes_back_and_parts_make_the_whole(up, pooling):
+    for size in SIZES:
+        x = images(size)
+        model = conv_autoencoder((*size, 1), (3, 4), 5, up=up, pooling=pooling, hidden=(6,), mean=x.mean(axis=0))
+        assert isinstance(model, Autoencoder) and model.decoder.output_shape == (None, *size, 1)
+        codes = model.encoder(x)
+        assert parts(codes)[0].shape == (4, 5)
+        np.testing.assert_allclose(np.asarray(model.decoder(codes)), np.asarray(model(x)), rtol=1e-5, atol=1e-6)
+        assert np.min(model(x)) >= 0 and np.max(model(x)) <= 1
 
 
 @pytest.mark.parametrize(("up", "pooling"), KINDS)
@@ -53,26 +53,24 @@ def test_maps_halve_and_round_up(up, pooling):
     assert all(layer.strides == ((1, 1) if pooling else (2, 2)) for layer in convolutions)
 
 
-@pytest.mark.parametrize("size", [(8, 8), (5, 7)])
 @pytest.mark.parametrize(("up", "pooling"), KINDS)
-def test_decoder_starts_at_the_mean(up, pooling, size):
+def test_decoder_starts_at_the_mean(up, pooling):
     """Where the maps are zeros, as they are for a code of zeros before training."""
-    mean = images(size).mean(axis=0)
-    model = conv_autoencoder((*size, 1), (3, 4), 5, up=up, pooling=pooling, mean=mean)
+    mean = images((5, 7)).mean(axis=0)
+    model = conv_autoencoder((5, 7, 1), (3, 4), 5, up=up, pooling=pooling, mean=mean)
     inputs = [np.zeros((1, *tensor.shape[1:]), "float32") for tensor in model.decoder.inputs]
     answer = np.asarray(model.decoder(inputs if len(inputs) > 1 else inputs[0]))[0]
     np.testing.assert_allclose(answer, mean, atol=1e-5)
 
 
-@pytest.mark.parametrize("form", [lambda m: m, lambda m: m[:, :, 0], lambda m: m.ravel()])
-def test_around_mean_adds_the_log_odds(form):
+def test_around_mean_adds_the_log_odds():
     mean = images((5, 7))[0]
     maps = RNG.normal(size=(3, 5, 7, 1)).astype("float32")
     expected = 1 / (1 + np.exp(-(maps + np.log(mean / (1 - mean)))))
     inputs = keras.Input((5, 7, 1))
-    np.testing.assert_allclose(
-        np.asarray(keras.Model(inputs, around_mean(inputs, form(mean)))(maps)), expected, atol=1e-5
-    )
+    for form in (mean, mean[:, :, 0], mean.ravel()):
+        model = keras.Model(inputs, around_mean(inputs, form))
+        np.testing.assert_allclose(np.asarray(model(maps)), expected, atol=1e-5)
     plain = np.asarray(keras.Model(inputs, around_mean(inputs))(maps))
     np.testing.assert_allclose(plain, 1 / (1 + np.exp(-maps)), atol=1e-6)
 
@@ -136,8 +134,7 @@ def level_up(x, to, count, up, size, activation=None, switches=()):
     return np.asarray(model([x, *switches])), *model.get_weights()
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 5])
-@pytest.mark.parametrize("to", [(6, 8), (5, 7), (6, 7)])
+@pytest.mark.parametrize(("to", "size"), [((6, 8), 1), ((5, 7), 2), ((6, 7), 3), ((5, 8), 5)])
 def test_grow_by_repeat_is_numpys_repeat_and_a_convolution(to, size):
     x = RNG.normal(size=(2, 3, 4, 5)).astype("float32")
     found, kernel, bias = level_up(x, to, 3, "repeat", size, "relu")
@@ -153,8 +150,7 @@ def test_grow_by_switches_is_unpooling_and_a_convolution(to):
     np.testing.assert_allclose(found, convolved(full * switches, kernel, bias), rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("to", [(6, 8), (5, 7), (5, 8)])
-@pytest.mark.parametrize("size", [2, 3, 4])
+@pytest.mark.parametrize(("to", "size"), [((6, 8), 2), ((5, 7), 3), ((5, 8), 4), ((6, 7), 3)])
 def test_grow_by_transposed_convolution_is_the_loop(to, size):
     """Every input value lays a multiple of the kernel on the output, two places on from the one before."""
     x = RNG.normal(size=(2, 3, 4, 5)).astype("float32")
@@ -175,20 +171,20 @@ def test_grow_by_transposed_convolution_is_the_loop(to, size):
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        (((8, 8, 1), (3,), 5), {"up": "bilinear"}, r"found up='bilinear', .* one of transposed, repeat, switches"),
-        (((8, 8, 1), (3,), 5), {"up": None}, r"found up=None"),
-        (((8, 8, 1), (), 5), {}, r"filters=\(\): .* filters for at least one level"),
-        (((8, 8, 1), (3,), 5), {"up": "switches", "pooling": False}, r"pooling=False, .* pooling if there are to be"),
-        (((8, 8, 1), (3, 0), 5), {}, r"every layer needs a whole number of units, at least 1"),
+        (((8, 8, 1), (3,), 5), {"up": "bilinear"}, r"up='bilinear'.*transposed, repeat, switches"),
+        (((8, 8, 1), (3,), 5), {"up": None}, r"up=None"),
+        (((8, 8, 1), (), 5), {}, r"filters=\(\)"),
+        (((8, 8, 1), (3,), 5), {"up": "switches", "pooling": False}, r"pooling=False"),
+        (((8, 8, 1), (3, 0), 5), {}, r"at least 1"),
         (((8, 8, 1), (3,), -5), {}, r"at least 1"),
         (((8, 8, 1), (3,), 2.5), {}, r"whole number of units"),
         (((8, 8, 1), (3,), 5), {"hidden": (0,)}, r"at least 1"),
         (((8, 8, 1), (3,), 5), {"kernel_size": 0}, r"at least 1"),
-        (((8, 8), (3,), 5), {}, r"input_shape is \(8, 8\): expected \(height, width, 1\)"),
-        (((8, 8, 3), (3,), 5), {}, r"expected \(height, width, 1\)"),
-        (((0, 8, 1), (3,), 5), {}, r"expected \(height, width, 1\)"),
-        (((8, 8, 1), (3,), 5), {"mean": np.zeros((4, 4))}, r"mean has the shape \(4, 4\) .* an image has \(8, 8, 1\)"),
-        (((8, 8, 1), (3,), 5), {"mean": np.full((8, 8), np.nan)}, r"mean has the shape .*NaN or infinite: True"),
+        (((8, 8), (3,), 5), {}, r"input_shape is \(8, 8\)"),
+        (((8, 8, 3), (3,), 5), {}, r"\(height, width, 1\)"),
+        (((0, 8, 1), (3,), 5), {}, r"\(height, width, 1\)"),
+        (((8, 8, 1), (3,), 5), {"mean": np.zeros((4, 4))}, r"mean has the shape \(4, 4\)"),
+        (((8, 8, 1), (3,), 5), {"mean": np.full((8, 8), np.nan)}, r"NaN or infinite: True"),
     ],
 )
 def test_impossible_models_are_refused(arguments, options, message):
@@ -220,7 +216,7 @@ def test_describe_shows_the_switches_beside_the_code():
     assert describe(model).splitlines()[1].startswith("decoder: 6 → 16 → 2×2×4 → 4×3×4 → 4×3×3 → 7×5×3 → 7×5×1 ·")
 
 
-@pytest.mark.parametrize(("up", "pooling"), KINDS)
+@pytest.mark.parametrize(("up", "pooling"), [("transposed", False), ("switches", True)])
 def test_it_trains(up, pooling):
     keras.utils.set_random_seed(0)  # how far a few steps lead depends on where they start
     x = images((7, 5), n=16)

@@ -43,5 +43,5 @@ def test_the_best_setting_is_chosen_after_gain_and_offset():
 def test_impossible_input_is_refused():
     with pytest.raises(ValueError, match=r"found no filter to choose from"):
         tune_filter([], CLEAN, CLEAN)
-    with pytest.raises(ValueError, match=r"images have the shape \(6, 12, 10, 1\), reconstructions \(5, 12, 10, 1\)"):
+    with pytest.raises(ValueError, match=r"\(6, 12, 10, 1\), .*\(5, 12, 10, 1\)"):
         tune_filter([np.copy], CLEAN[1:], CLEAN)

@@ -33,7 +33,7 @@ def test_psnr_is_the_mean_of_the_images_own():
     assert psnr(IMAGES, noisy) == pytest.approx(np.mean(expected), rel=1e-6)
     assert psnr(np.zeros((2, 3, 3, 1)), np.full((2, 3, 3, 1), 0.1)) == pytest.approx(20)  # 10 · log₁₀(1 / 0.1²)
     assert psnr(IMAGES, IMAGES) == pytest.approx(100)
-    with pytest.raises(ValueError, match=r"images have the shape \(40, 4, 5, 1\), reconstructions \(39, 4, 5, 1\)"):
+    with pytest.raises(ValueError, match=r"\(40, 4, 5, 1\), .*\(39, 4, 5, 1\)"):
         psnr(IMAGES, IMAGES[1:])
     with pytest.raises(ValueError, match=r"NaN"):
         psnr(IMAGES, np.full_like(IMAGES, np.nan))
@@ -96,13 +96,13 @@ def spoiled(value):
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (spoiled(np.nan), "hold 1 values that are NaN or infinite"),
-        (spoiled(np.inf), "hold 1 values that are NaN or infinite"),
-        (spoiled(-0.1), r"expected \[0, 1\]: divide bytes by 255"),
-        (255 * IMAGES, r"expected \[0, 1\]: divide bytes by 255"),
-        (IMAGES[..., 0], r"shape \(40, 4, 5\): expected \(n, height, width, 1\)"),
+        (spoiled(np.nan), "hold 1 values"),
+        (spoiled(np.inf), "hold 1 values"),
+        (spoiled(-0.1), r"expected \[0, 1\]"),
+        (255 * IMAGES, r"expected \[0, 1\]"),
+        (IMAGES[..., 0], r"shape \(40, 4, 5\)"),
         (IMAGES[:0], "with n at least 1"),
-        (np.full((1, 2, 2, 1), "x"), "hold values of type .*expected numbers"),
+        (np.full((1, 2, 2, 1), "x"), "values of type"),
     ],
 )
 def test_images_outside_their_form_are_refused(images, message):
@@ -112,9 +112,9 @@ def test_images_outside_their_form_are_refused(images, message):
 
 
 def test_reconstructions_must_be_finite_and_of_the_same_shape():
-    with pytest.raises(ValueError, match=r"reconstructions hold 1 values that are NaN"):
+    with pytest.raises(ValueError, match=r"reconstructions hold 1 values"):
         squared_error(IMAGES, spoiled(np.nan))
-    with pytest.raises(ValueError, match=r"images have the shape \(40, 4, 5, 1\), reconstructions \(1, 4, 5, 1\)"):
+    with pytest.raises(ValueError, match=r"\(40, 4, 5, 1\), .*\(1, 4, 5, 1\)"):
         squared_error(IMAGES, IMAGES[:1])
 
 

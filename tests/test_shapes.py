@@ -116,10 +116,10 @@ def test_impossible_sprites_are_refused(arguments, message):
 @pytest.mark.parametrize(
     ("factors", "message"),
     [
-        (np.ones((3, 4)), r"shape \(3, 4\).*expected \(n, 5\), finite: x, y, length, width, angle"),
+        (np.ones((3, 4)), r"shape \(3, 4\).*x, y, length, width, angle"),
         ([[14, 14, 9, 3, np.nan]], r"finite: False"),
-        ([[14, 14, 9, 0.5, 0]], r"narrowest bar is 0.5 wide.*widths of 1 or more"),
-        ([[14, 14, 3, 9, 0]], r"least length − width is -6.*no bar wider than long"),
+        ([[14, 14, 9, 0.5, 0]], r"narrowest bar is 0.5 wide"),
+        ([[14, 14, 3, 9, 0]], r"length − width is -6"),
     ],
 )
 def test_factors_that_are_no_bar_are_refused(factors, message):

@@ -57,8 +57,9 @@ def beta_vae_score(codes, factors, *, batches: int = 2000, pairs: int = 64, seed
     sees the mean of |z − z'| over the batch, each code scaled to a variance of 1; it learns from one half of the
     batches and is judged on the other. Chance is 1 / factors. `codes`: `(n, codes)`; `factors`: `(n, factors)`. Two
     images *agree* in a factor if they are neighbours when all are sorted by it: with n images spread evenly, to about
-    1/n of its range. Give at least 1,000. Raises `ValueError` as `mutual_information` does. Higgins et al. 2017 (ICLR).
-    Introduced in chapter 10.
+    1/n of its range. Few images make few such pairs, and the classifier knows them again: ten codes that know nothing
+    of five factors score 0.36 on 1,000 images, 0.25 on 5,000 and 0.2 on 40,000 (measured). Give at least 5,000. Raises
+    `ValueError` as `mutual_information` does. Higgins et al. 2017 (ICLR). Introduced in chapter 10.
     """
     codes, factors = _check_factors(codes, factors)
     if batches < 10 * factors.shape[1] or pairs < 1:
