@@ -21,7 +21,6 @@ from aelib.models import (
     dense,
     describe,
     linear_autoencoder,
-    one_neuron_autoencoder,
     ring_networks,
     source,
     sparse_autoencoder,
@@ -42,7 +41,12 @@ BUILDERS = {
     "sigmoid": lambda: stacked_autoencoder(SHAPE, (9,), 4, activation="sigmoid", code_activation="sigmoid"),
     "stacked": lambda: stacked_autoencoder(SHAPE, (9, 7), 3, activation="silu", mean=MEAN),
     "stacked tied": lambda: stacked_autoencoder(SHAPE, (9, 7), 3, mean=MEAN, tied=True),
-    "one neuron": lambda: one_neuron_autoencoder(SHAPE, 16),
+    "written out": lambda: Autoencoder(  # as chapters 02 and 02b do, without a builder
+        keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(1, "tanh", trainable=False)]),
+        keras.Sequential(
+            [keras.Input((1,)), FourierExpansion(16), keras.layers.Dense(30), keras.layers.Reshape(SHAPE)]
+        ),
+    ),
     "sparse none": lambda: sparse_autoencoder(SHAPE, 8, mean=MEAN),
     "sparse L1": lambda: sparse_autoencoder(SHAPE, 8, activity_regularizer=keras.regularizers.L1(1e-3), mean=MEAN),
     "sparse KL": lambda: sparse_autoencoder(SHAPE, 8, activity_regularizer=KLSparsity(0.1, 1e-2), mean=MEAN),

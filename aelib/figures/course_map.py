@@ -31,6 +31,7 @@ class Chapter:
 CHAPTERS = (
     Chapter("01", "Linear", "copy through a\nnarrow layer", None, (0, 2)),
     Chapter("02", "Stacked", "depth and a\nnonlinearity", "01", (1.2, 2)),
+    Chapter("02b", "Low errors", "what they do not tell", "02", (0, 3)),
     Chapter("03", "Layer by layer", "one layer at a time", "02", (0.3, 0.2)),
     Chapter("04", "Convolutional", "neighbouring pixels", "02", (1.5, 0.2)),
     Chapter("05", "Recurrent", "order in time", "02", (2.7, 0.2)),

@@ -26,8 +26,10 @@ def draw_curves(axis, curves: dict[str, tuple[list[float], list[float]]], *, yla
         axis.set_yscale("linear")
     elif curves:
         axis.set_yscale("log")
+        shown = [value for _, values in curves.values() for value in values if value > 0]
+        subs = (1, 2, 3, 5) if max(shown, default=1) <= 100 * min(shown, default=1) else (1,)  # a wide range: decades
         for which in (axis.yaxis.set_major_locator, axis.yaxis.set_minor_locator):
-            which(LogLocator(subs=(1, 2, 3, 5)))
+            which(LogLocator(subs=subs))
         axis.yaxis.set_major_formatter("{x:g}")
         axis.yaxis.set_minor_formatter("")
     axis.xaxis.get_major_locator().set_params(integer=True)

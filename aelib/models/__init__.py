@@ -12,7 +12,6 @@ _EXPORTS = {
     "FourierExpansion": "dense",
     "linear_autoencoder": "dense",
     "stacked_autoencoder": "dense",
-    "one_neuron_autoencoder": "dense",
     "inner_autoencoder": "pretraining",
     "outer_autoencoder": "pretraining",
     "add_classifier": "pretraining",

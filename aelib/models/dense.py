@@ -16,7 +16,7 @@ class FourierExpansion(keras.layers.Layer):
     """The sines and cosines of a number: `(n, 1)` to `(n, 2J)`, sin(πjz) and cos(πjz) for j = 1…J.
 
     A linear layer on top of it can draw any curve through any number of points, if J is large enough. Introduced in
-    chapter 02, to show what a strong decoder can do with a code of one number.
+    chapter 02b, to show what a strong decoder can do with a code of one number.
     """
 
     def __init__(self, frequencies: int, **kwargs):
@@ -100,22 +100,4 @@ def stacked_autoencoder(
     decoder = keras.Model(codes, keras.layers.Reshape(input_shape)(x), name="decoder")
     if mean is not None:
         init_output_bias(decoder.layers[-2], flat_mean(mean, input_shape))
-    return Autoencoder(encoder, decoder)
-
-
-def one_neuron_autoencoder(input_shape, frequencies: int = 512) -> Autoencoder:
-    """A code of one number, `tanh(w·x + b)` with random w that is never trained, and a decoder that can memorize.
-
-    The decoder expands the number into sines and cosines and is linear from there (as logistic regression is, up to
-    the sigmoid). Introduced in chapter 02 as a warning. Raises `ValueError` for impossible sizes.
-    """
-    check_sizes(input_shape, 1)
-    neuron = keras.layers.Dense(1, "tanh", trainable=False, name="code")
-    inputs = keras.Input(input_shape)
-    encoder = keras.Model(inputs, neuron(keras.layers.Flatten()(inputs)), name="encoder")
-
-    codes = keras.Input((1,))
-    x = FourierExpansion(frequencies)(codes)
-    x = keras.layers.Dense(math.prod(input_shape), "sigmoid")(x)
-    decoder = keras.Model(codes, keras.layers.Reshape(input_shape)(x), name="decoder")
     return Autoencoder(encoder, decoder)
