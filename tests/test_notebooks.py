@@ -291,7 +291,7 @@ BAD = [
     (limits_of_size, made(FOUR_CHECKS, *(code("a = 1") for _ in range(20)))),
     (limits_of_size, made(code("import aelib\n" + "check()\n" * 3))),
     (limits_of_size, made(code("import aelib\n" + "check()\n" * 9))),
-    (limits_of_size, made(FOUR_CHECKS, code("from aelib import (\n    a,\n    b,\n    c,\n    d,\n)"))),
+    (limits_of_size, made(FOUR_CHECKS, code("from aelib import (\n    a,\n    b,\n    c,\n    d,\n    e,\n)"))),
     (pictures_have_a_text, made(code("a = 1", png()))),
     (pictures_have_a_text, made(code("a = 1", png(alt=" ")))),
 ]
