@@ -52,7 +52,7 @@ def train_classifier(data: Dataset, seed: int | None = None) -> Classifier:
     seed_everything(seed)
     try:
         network = keras.models.load_model(path)
-    except Exception:  # not there, or damaged: flipped bits of a zip file raise eight kinds of error (all were tried)
+    except Exception:  # not there, or damaged: flipped bits of a zip file raise several kinds of error (all were tried)
         network = _train(data)
         _keep(network, path)
     seed_everything(seed)
