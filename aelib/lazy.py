@@ -12,6 +12,7 @@ def exports(room: str, places: Mapping[str, str]) -> tuple[Callable[[str], objec
     """`__getattr__` and `__dir__` of the package `room` (PEP 562), from `places`: name to the file that defines it."""
 
     def get(name: str) -> object:
+        """What the room exports under a name, imported now."""
         if name not in places:
             raise AttributeError(f"module {room!r} has no attribute {name!r}; it has: {', '.join(sorted(places))}")
         value = getattr(import_module(f"{room}.{places[name]}"), name)

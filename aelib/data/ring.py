@@ -32,6 +32,7 @@ def ring_images(points, size: int = 28) -> np.ndarray:
     across, down = np.meshgrid(line, line[::-1])
 
     def dots(places, width):
+        """A round bright dot of standard deviation `width` at each of the places: `(n, size, size)`."""
         squares = (across - places[:, 0, None, None]) ** 2 + (down - places[:, 1, None, None]) ** 2
         return np.exp(-squares / (2 * width**2))
 

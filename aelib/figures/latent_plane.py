@@ -105,40 +105,14 @@ def plane(
     """
     xs, ys = _check_axis(xs, "xs"), _check_axis(ys, "ys")
     images = _check_grid(decoder_images, xs, ys)
-    rows, columns, height, width = images.shape
-    sheet = np.vstack([np.hstack(row) for row in images[::-1]])  # the largest y on top
     names = (_numbers(xs), _numbers(ys))
     dots, outside = _check_points(points, labels, class_names, xs, ys)
-    data = {
-        "rows": rows,
-        "columns": columns,
-        "height": height,
-        "width": width,
-        "xs": names[0],
-        "ys": names[1],
-        "xlabel": xlabel,
-        "ylabel": ylabel,
-        "title": title,
-        "dots": dots,
-        "outside": outside,
-    }
-    longer = max(rows * height, columns * width)
-    parts = {
-        "title": html.escape(title),
-        "wide": f"{LONGER_SIDE * columns * width / longer:.0f}",
-        "aspect": f"{columns * width} / {rows * height}",
-        "zoom": str(max(1, 168 // max(height, width)) * width),
-        "still": html.escape(
-            f"{rows} × {columns} images, decoded on a grid of codes: {xlabel} grows from {names[0][0]} (left) to "
-            f"{names[0][-1]} (right), {ylabel} from {names[1][0]} (bottom) to {names[1][-1]} (top)."
-        ),
-        "sheet": base64.b64encode(_png(sheet)).decode("ascii"),
-        "data": json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
-    }
+    words = {"xlabel": xlabel, "ylabel": ylabel, "title": title}
+    parts = _parts(images, {"xs": names[0], "ys": names[1], **words, "dots": dots, "outside": outside})
     digest = hashlib.sha256("\0".join(parts.values()).encode("utf-8")).hexdigest()[:12]
     text = Template(VIEW.replace("$script", SCRIPT)).substitute(parts, id=f"aelib-plane-{digest}")
     _check_size(len(text.encode("utf-8")), images.shape, len(dots["x"]) if dots else 0)
-    return LatentPlane(text, _still(images, names, title, xlabel, ylabel), (rows, columns), (height, width))
+    return LatentPlane(text, _still(images, names, **words), images.shape[:2], images.shape[2:])
 
 
 # ---- what comes in ----
@@ -217,6 +191,27 @@ def _check_size(size: int, shape: tuple[int, ...], n_points: int) -> None:
 
 
 # ---- what goes out ----
+
+
+def _parts(images: np.ndarray, data: dict) -> dict[str, str]:
+    """What the HTML has blanks for: the images as one picture, what the script reads, sizes, and words for both."""
+    rows, columns, height, width = images.shape
+    data = {"rows": rows, "columns": columns, "height": height, "width": width} | data
+    sheet = np.vstack([np.hstack(row) for row in images[::-1]])  # the largest y on top
+    longer = max(sheet.shape)
+    return {
+        "title": html.escape(data["title"]),
+        "wide": f"{LONGER_SIDE * sheet.shape[1] / longer:.0f}",
+        "aspect": f"{columns * width} / {rows * height}",
+        "zoom": str(max(1, 168 // max(height, width)) * width),
+        "still": html.escape(
+            f"{rows} × {columns} images, decoded on a grid of codes: {data['xlabel']} grows from {data['xs'][0]} "
+            f"(left) to {data['xs'][-1]} (right), {data['ylabel']} from {data['ys'][0]} (bottom) to "
+            f"{data['ys'][-1]} (top)."
+        ),
+        "sheet": base64.b64encode(_png(sheet)).decode("ascii"),
+        "data": json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"),
+    }
 
 
 def _numbers(values) -> list[str]:

@@ -45,6 +45,7 @@ _EXPORTS = {
     "dcgan_generator": "dcgan",
     "dcgan_discriminator": "dcgan",
     "dcgan_autoencoder": "dcgan",
+    "leave_out": "guidelines",
     "noise_slice": "noise",
     "interpolate": "noise",
 }

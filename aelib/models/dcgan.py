@@ -13,88 +13,57 @@ from aelib.validate import check_sizes, is_count
 def dcgan_generator(
     image_shape,
     noise_size: int = 16,
-    filters: tuple[int, ...] = (128, 64, 16),
+    filters: tuple[int, ...] = (96, 48, 16),
     *,
     classes: int | None = None,
     kernel_size: int = 4,
-    strided: bool = True,
-    batch_norm: bool | str = True,
-    hidden: tuple[int, ...] = (),
-    activation="relu",
-    output="tanh",
 ) -> keras.Model:
     """Noise `(n, noise_size)` to images in [0, 1]; with `classes`, `[noise, labels]`, labels `(n,)` in 0…classes − 1.
 
     `image_shape`: `(height, width, 1)`, at least 2 × 2^len(filters) pixels a side; sizes that the doubling misses are
-    cropped. `filters`: maps of each size, from the smallest on; each further step doubles height and width. The other
-    arguments are the guidelines of Radford, Metz & Chintala 2016 (arXiv:1511.06434), each of which can be left out:
-    `strided=False` repeats pixels instead of transposed convolutions; `batch_norm=False` or `"everywhere"`, at the
-    output as well; `hidden`: units of dense layers; `activation`, `output`. Raises `ValueError` for sizes that cannot
+    cropped. `filters`: maps of each size, from the smallest on; each further step doubles height and width. The
+    guidelines are those of Radford, Metz & Chintala 2016 (arXiv:1511.06434). Raises `ValueError` for sizes that cannot
     be built, and names those that can.
     """
-    sizes = _sizes(image_shape, filters, noise_size, kernel_size, *hidden)
-    _check_norm(batch_norm)
-    if output not in ("tanh", "sigmoid"):
-        raise ValueError(f"output is {output!r}: expected 'tanh', or 'sigmoid' to leave the guideline out")
+    sizes = _sizes(image_shape, filters, noise_size, kernel_size)
     x = noise = keras.Input((noise_size,), name="noise")
     label, inputs = None, noise
     if classes is not None:
         label, inputs = _label(classes, noise)
         x = keras.layers.Concatenate()([noise, keras.layers.Embedding(int(classes), noise_size)(label)])
-    for units in hidden:  # guideline 3: none
-        x = _normed(keras.layers.Dense(units)(x), batch_norm, activation)
     height, width = sizes[-1]
-    x = keras.layers.Dense(height * width * filters[0])(x)  # no hidden layer: a matrix that lays the noise out as maps
-    x = _normed(keras.layers.Reshape((height, width, filters[0]))(x), batch_norm, activation)
+    x = keras.layers.Dense(height * width * filters[0])(x)  # guideline 3: no hidden layer, the noise becomes maps
+    x = keras.layers.Reshape((height, width, filters[0]))(x)
     for count, size in zip([*filters[1:], 1], sizes[-2::-1], strict=True):
-        if strided:  # guideline 1: every step up is learned
-            x = keras.layers.Conv2DTranspose(count, kernel_size, strides=2, padding="same")(x)
-        else:
-            x = keras.layers.Conv2D(count, kernel_size, padding="same")(keras.layers.UpSampling2D(2)(x))
+        x = keras.layers.BatchNormalization()(x)  # guideline 2: before every activation but the output's
+        x = keras.layers.Activation("relu")(x)  # guideline 4: ReLU, and at the output tanh
+        x = keras.layers.Conv2DTranspose(count, kernel_size, strides=2, padding="same")(x)  # guideline 1: up by strides
         x = crop(x, size)
-        if size != sizes[0]:
-            x = _normed(x, batch_norm, activation)  # guidelines 2 and 4
-    if batch_norm == "everywhere":
-        x = keras.layers.BatchNormalization()(x)  # guideline 2: not at the output
-    x = keras.layers.Activation(output)(x)  # guideline 4: tanh, in [-1, 1]
-    if output == "tanh":
-        x = keras.layers.Rescaling(0.5, 0.5, name="to_0_1")(x)  # outside of the networks images lie in [0, 1]
+    x = keras.layers.Activation("tanh")(x)
+    x = keras.layers.Rescaling(0.5, 0.5, name="to_0_1")(x)  # outside of the networks images lie in [0, 1]
     return keras.Model(inputs, x, name="generator")
 
 
 def dcgan_discriminator(
-    image_shape,
-    filters: tuple[int, ...] = (16, 64, 128),
-    *,
-    classes: int | None = None,
-    kernel_size: int = 4,
-    strided: bool = True,
-    batch_norm: bool | str = True,
-    hidden: tuple[int, ...] = (),
-    activation="leaky_relu",
+    image_shape, filters: tuple[int, ...] = (16, 48, 96), *, classes: int | None = None, kernel_size: int = 4
 ) -> keras.Model:
     """Images in [0, 1] to logits `(n, 1)`, above 0 for real; with `classes`, `[images, labels]`, labels `(n,)`.
 
-    `filters`: maps after each step, which halves height and width. The guidelines, as in `dcgan_generator`:
-    `strided=False` pools; `batch_norm="everywhere"` normalizes the first layer, too; `hidden`; `activation`. The label
-    chooses a direction in the last maps, whose share is added to the logit (a projection: Miyato & Koyama 2018,
-    arXiv:1802.05637). Raises `ValueError` as the generator does.
+    `filters`: maps after each step, which halves height and width. The label chooses a direction in the last maps,
+    whose share is added to the logit (a projection: Miyato & Koyama 2018, arXiv:1802.05637). Raises `ValueError` as
+    `dcgan_generator` does.
     """
-    _sizes(image_shape, filters, kernel_size, *hidden)
-    _check_norm(batch_norm)
+    _sizes(image_shape, filters, kernel_size)
     images = keras.Input(image_shape, name="images")
     label, inputs = (None, images) if classes is None else _label(classes, images)
     x = keras.layers.Rescaling(2.0, -1.0, name="to_tanh")(images)  # [0, 1] to tanh's [-1, 1]
     for level, count in enumerate(filters):
-        x = keras.layers.Conv2D(count, kernel_size, strides=2 if strided else 1, padding="same")(x)
-        if not strided:
-            x = keras.layers.MaxPooling2D(2, padding="same")(x)  # guideline 1: strides instead
-        first = level == 0 and batch_norm != "everywhere"
-        x = _normed(x, batch_norm and not first, activation)  # guideline 2: not at the input; guideline 5: leaky ReLU
+        x = keras.layers.Conv2D(count, kernel_size, strides=2, padding="same")(x)  # guideline 1: down by strides
+        if level > 0:
+            x = keras.layers.BatchNormalization()(x)  # guideline 2: but not where the images come in
+        x = keras.layers.Activation("leaky_relu")(x)  # guideline 5
     x = keras.layers.Flatten()(x)
-    for units in hidden:  # guideline 3: none
-        x = _normed(keras.layers.Dense(units)(x), batch_norm, activation)
-    logit = keras.layers.Dense(1)(x)
+    logit = keras.layers.Dense(1)(x)  # guideline 3: no hidden layer
     if label is not None:
         direction = keras.layers.Embedding(int(classes), x.shape[-1], embeddings_initializer="zeros")(label)
         logit = keras.layers.Add()([logit, keras.layers.Dot(1)([x, direction])])
@@ -114,7 +83,7 @@ def dcgan_autoencoder(image_shape, code_size: int = 16, **options) -> Autoencode
         )
     decoder = dcgan_generator(image_shape, code_size, **options)
     images = keras.Input(image_shape)
-    trunk = dcgan_discriminator(image_shape, tuple(reversed(options.get("filters", (128, 64, 16)))))
+    trunk = dcgan_discriminator(image_shape, tuple(reversed(options.get("filters", (96, 48, 16)))))
     x = keras.Model(trunk.input, trunk.layers[-2].output, name="maps")(images)  # all but the logit
     codes = keras.layers.BatchNormalization(center=False, scale=False, momentum=0.9)(keras.layers.Dense(code_size)(x))
     return Autoencoder(keras.Model(images, codes, name="encoder"), decoder)
@@ -136,19 +105,8 @@ def _sizes(image_shape, filters, *units) -> list[tuple[int, int]]:
     return sizes
 
 
-def _check_norm(batch_norm) -> None:
-    if batch_norm not in (True, False, "everywhere"):
-        raise ValueError(f"batch_norm is {batch_norm!r}: expected True, or False or 'everywhere' to leave it out")
-
-
 def _label(classes, other):
     if not is_count(classes) or classes < 2:
         raise ValueError(f"classes is {classes!r}: expected the number of classes, at least 2, len(data.class_names)")
     label = keras.Input((), dtype="int32", name="label")
     return label, [other, label]
-
-
-def _normed(x, norm, activation):
-    if norm:
-        x = keras.layers.BatchNormalization()(x)
-    return keras.layers.Activation(activation)(x)

@@ -110,6 +110,7 @@ class VAE(MadeOfParts, keras.Model):
 
     @beta.setter
     def beta(self, beta: float) -> None:
+        """Another weight, also between two calls of `fit`. Raises `ValueError` unless it is finite and at least 0."""
         if not isinstance(beta, numbers.Real) or not math.isfinite(beta) or beta < 0:
             raise ValueError(f"beta is {beta!r}: expected a finite number, at least 0 (1 is the VAE)")
         self._beta.assign(beta)
