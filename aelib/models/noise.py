@@ -12,7 +12,7 @@ def fixed_noise(gan, n: int) -> np.ndarray:
 
 
 def noise_slice(noise_size: int, xs, ys, seed: int = 0) -> np.ndarray:
-    """Noise on a plane through 0: `(len(ys) · len(xs), noise_size)`, in the order of `explore.plane`, row by row.
+    """Noise on a plane through 0: `(len(ys) · len(xs), noise_size)`, in the order of `figures.plane`, row by row.
 
     Its two directions are drawn at random and made orthogonal, each of length √(noise_size / 2): at the place (1, 1)
     the noise is as long as a draw from N(0, I) is on average. Raises `ValueError` for fewer than two numbers of noise.
