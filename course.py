@@ -143,7 +143,7 @@ def install(why: list, constraints: str, asked: str) -> None:
         if not in_place:
             remove(VENV)
         made = in_place or follow(*make, str(VENV))
-        if made and follow(*fill, "-e", ".[course]", *(["-c", constraints] if constraints else [])):
+        if made and follow(*fill, "-e", ".[course,jax]", *(["-c", constraints] if constraints else [])):
             lines = expected_stamp(probe(PYTHON, "-I")[0], constraints).items()
             STAMP.write_text("".join(f"{name} {value}\n" for name, value in lines), encoding="utf-8")
             return print("Installed.", flush=True)

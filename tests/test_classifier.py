@@ -6,6 +6,7 @@ import pytest
 from scipy.linalg import sqrtm
 
 from aelib.data import Dataset
+from aelib.data import cache as data_cache
 from aelib.measures import Classifier, frechet_distance, frechet_floor, sample_quality, train_classifier
 from aelib.measures import classifier as module
 
@@ -36,7 +37,7 @@ def data():
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(data_cache, "CACHE", tmp_path / "cache")
     return tmp_path / "cache"
 
 
@@ -179,5 +180,5 @@ def test_a_damaged_file_is_trained_anew(data, cache, monkeypatch):
 
 def test_a_folder_that_cannot_be_written_is_no_error(data, tmp_path, monkeypatch, short):
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr(module, "CACHE", tmp_path / "file" / "cache")
+    monkeypatch.setattr(data_cache, "CACHE", tmp_path / "file" / "cache")
     assert train_classifier(data).accuracy > 0.5

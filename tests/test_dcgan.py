@@ -118,8 +118,8 @@ def test_sizes_that_cannot_be_built_are_refused_and_those_that_can_are_named(bui
     assert builder((8, 9, 1), filters=(4, 4)) is not None
     with pytest.raises(ValueError, match="at least one"):
         builder((28, 28, 1), filters=())
-    with pytest.raises(ValueError, match="height, width, 1"):
-        builder((28, 28, 3))
+    with pytest.raises(ValueError, match="height, width, 1 or 3"):
+        builder((28, 28, 2))
 
 
 @pytest.mark.parametrize("builder", [dcgan_generator, dcgan_discriminator])

@@ -108,7 +108,7 @@ def test_the_exact_versions_are_installed_once_and_long_downloads_shown(course, 
     (line,) = machine.installs
     assert line == [
         course.PYTHON,
-        *["-m", "pip", "install", "--disable-pip-version-check", "-e", ".[course]", "-c", "constraints.txt"],
+        *["-m", "pip", "install", "--disable-pip-version-check", "-e", ".[course,jax]", "-c", "constraints.txt"],
     ]
     printed = capsys.readouterr().out
     assert "big-1.0.whl (123.4 MB)" in printed
@@ -124,7 +124,7 @@ def test_the_newest_versions_are_installed_on_request(course, machine, monkeypat
     if len(arguments) == 1:
         monkeypatch.setenv("CONSTRAINTS", "")
     assert course.main(*arguments) == 0
-    assert machine.installs[-1][-2:] == ["-e", ".[course]"]
+    assert machine.installs[-1][-2:] == ["-e", ".[course,jax]"]
     monkeypatch.delenv("CONSTRAINTS", raising=False)
     assert course.main("setup") == 0
     assert machine.installs[-1][-2:] == ["-c", "constraints.txt"]
@@ -139,7 +139,7 @@ def test_uv_is_used_where_it_is_installed_and_pip_where_uv_fails(course, machine
     machine.uv = True
     assert course.main("setup") == 0
     assert machine.installs == [
-        ["uv", "pip", "install", "--python", course.PYTHON, "-e", ".[course]", "-c", "constraints.txt"]
+        ["uv", "pip", "install", "--python", course.PYTHON, "-e", ".[course,jax]", "-c", "constraints.txt"]
     ]
     machine.failing = ("uv",)
     course.STAMP.unlink()

@@ -19,7 +19,8 @@ from packaging.version import Version
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 RUNTIME = {canonicalize_name(r.name): r for r in map(Requirement, PROJECT["dependencies"])}
-COURSE = {canonicalize_name(r.name): r for r in map(Requirement, PROJECT["optional-dependencies"]["course"])}
+EXTRAS = [line for extra in ("course", "jax") for line in PROJECT["optional-dependencies"][extra]]
+COURSE = {canonicalize_name(r.name): r for r in map(Requirement, EXTRAS)}
 PYTHONS = [f"3.{minor}" for minor in range(6, 20) if f"3.{minor}.1" in SpecifierSet(PROJECT["requires-python"])]
 ASKED = {}  # what the installed packages ask for, read once
 INSTALLED = {canonicalize_name(d.metadata["Name"]): d for d in importlib.metadata.distributions()}

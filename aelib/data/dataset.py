@@ -16,7 +16,8 @@ class DatasetError(ValueError):
 class Dataset:
     """Images and labels in three splits.
 
-    `x_*`: float32 in [0, 1], shape `(n, height, width, 1)`. `y_*`: int64 in 0…k−1, shape `(n,)`.
+    `x_*`: float32 in [0, 1], shape `(n, height, width, channels)`, 1 channel (grey) or 3 (red, green,
+    blue). `y_*`: int64 in 0…k−1, shape `(n,)`.
     """
 
     name: str
@@ -30,12 +31,12 @@ class Dataset:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """`(height, width, 1)`."""
+        """`(height, width, channels)`."""
         return tuple(self.x_train.shape[1:])
 
     @property
     def pixels(self) -> int:
-        """Pixels in an image: height × width."""
+        """Numbers in an image: height × width, three times as many in colour."""
         return int(np.prod(self.image_shape))
 
     @property
@@ -45,7 +46,9 @@ class Dataset:
 
     def __repr__(self) -> str:
         sizes = " / ".join(f"{len(x):,}" for x in (self.x_train, self.x_valid, self.x_test))
-        height, width, _ = self.image_shape
+        height, width, channels = self.image_shape
+        colour = " in colour" if channels == 3 else ""
         return (
-            f"{self.name}: {sizes} images (train / valid / test) of {height}×{width}, {len(self.class_names)} classes"
+            f"{self.name}: {sizes} images (train / valid / test) of {height}×{width}{colour}, "
+            f"{len(self.class_names)} classes"
         )

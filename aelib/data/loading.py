@@ -1,4 +1,4 @@
-"""Data sets of small grey images, all in one form: `load(name)` gives a frozen `Dataset`.
+"""Data sets of small images, all in one form: `load(name)` gives a frozen `Dataset`.
 
 Introduced in chapter 00.
 """
@@ -10,14 +10,15 @@ from importlib import resources
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from aelib.data import shapes
+from aelib.data import photos, shapes
 from aelib.data.dataset import Dataset, DatasetError
 from aelib.data.download import download
 from aelib.data.folder import data_folder
 from aelib.data.idx import IDX_FILES, read_folder
+from aelib.data.pictures import NAMES, image_size, read_pictures
 
 DOWNLOADABLE = ("mnist", "fashion_mnist")
-KNOWN = ("digits", *DOWNLOADABLE, "shapes")
+KNOWN = ("digits", *DOWNLOADABLE, "shapes", "photos")
 VALID_AT_MOST = 5_000
 FASHION_CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 
@@ -30,25 +31,36 @@ def load(name: str | None = None) -> Dataset:
       validation split. Read from `$AELIB_DATA/<name>/`, else downloaded by `keras.datasets`.
     - `"shapes"`: 12,000 bars drawn by code, 10,000 / 1,000 / 1,000; the label is a bar's direction, one of three. What
       `shapes.make_shapes(n, seed)` returns with the seeds 0, 1 and 2 begins with these splits, and has the factors.
-    - any other name: the four IDX files in `$AELIB_DATA/<name>/` (default folder: the repository's `data/`).
-      The validation split is a stratified tenth of the training images (at most 5,000); labels become 0…k−1 in
-      sorted order; an optional `classes.txt` names them, one a line.
+    - `"photos"`: patches of 32×32 pixels, in colour, of the photographs inside scikit-image and scikit-learn; whole
+      photographs are held back for validation and test. The label is the kind of photograph, one of five.
+    - any other name: the folder `$AELIB_DATA/<name>/` (default: `<name>` in the repository's `data/`). Either with the
+      four IDX files: the validation split is a stratified tenth of the training images (at most 5,000); labels become
+      0…k−1 in sorted order; an optional `classes.txt` names them, one a line. Or with a folder of pictures per class:
+      cropped to the middle square, resized to `$AELIB_IMAGE_SIZE` (default 32), grey or in colour as they are, and
+      split 80/10/10, stratified; a class is named by its folder.
 
     Raises `DatasetError` if the name is unknown, a file is missing or damaged, or a download fails.
     """
     name = name or os.environ.get("AELIB_DATASET") or "digits"
+    if name in ("digits", "shapes", "photos") and (data_folder() / name).is_dir():
+        raise DatasetError(f"{data_folder() / name} has the name of a data set of the course: give the folder another")
     if name == "digits":
         return _load_digits()
     if name == "shapes":
         return _load_shapes()
+    if name == "photos":
+        return _load_photos()
     folder = data_folder() / name
     if name in DOWNLOADABLE:
         return _official_split(name, *(read_folder(folder) if in_folder(name) else download(name)))
     if name not in own_sets():
         raise DatasetError(
             f"no data set is called {name!r}: the known ones are {', '.join((*KNOWN, *own_sets()))}; "
-            f"to add it, put the four IDX files ({IDX_FILES['x_train']}.gz, …) into {folder}"
+            f"to add it, put a folder of pictures per class ({NAMES}) or the four IDX files "
+            f"({IDX_FILES['x_train']}.gz, …) into {folder}; a name has letters, digits, _ and -"
         )
+    if not in_folder(name):
+        return _picture_split(name, *read_pictures(folder, image_size()))
     return _own_split(name, folder, *read_folder(folder))
 
 
@@ -81,6 +93,21 @@ def _load_shapes() -> Dataset:
     splits = [shapes.make_shapes(n, seed) for seed, n in enumerate(shapes.SPLITS)]
     parts = [part for split in splits for part in (split.images, shapes.directions(split.factors))]
     return Dataset("shapes", *parts, shapes.DIRECTIONS)
+
+
+def _load_photos() -> Dataset:
+    """Cut anew each time, which takes a second."""
+    parts = [part for images_and_labels in photos.read_photos().values() for part in images_and_labels]
+    return _dataset("photos", *parts, photos.KINDS)
+
+
+def _picture_split(name, x, y, names) -> Dataset:
+    """A tenth of every class for test, another for validation, the same on every machine."""
+    places, size = np.arange(len(x)), max(len(x) // 10, len(names))
+    split = {"random_state": 0, "shuffle": True, "test_size": size}
+    rest, test = train_test_split(places, stratify=y, **split)
+    train, valid = train_test_split(rest, stratify=y[rest], **split)
+    return _dataset(name, *(part[chosen] for chosen in (train, valid, test) for part in (x, y)), names)
 
 
 def _official_split(name, x, y, x_test, y_test) -> Dataset:
@@ -120,9 +147,10 @@ def _own_split(name, folder, x, y, x_test, y_test) -> Dataset:
 
 
 def _dataset(name, x_train, y_train, x_valid, y_valid, x_test, y_test, class_names) -> Dataset:
-    """Bytes to float32 in [0, 1] with a channel axis; labels to int64."""
+    """Bytes, of grey images also without a channel axis, to float32 in [0, 1]; labels to int64."""
     splits = (x_train, y_train, x_valid, y_valid, x_test, y_test)
-    images = [np.divide(x[..., None], np.float32(255), dtype="float32") for x in splits[::2]]  # no second copy
+    images = [x if x.ndim == 4 else x[..., None] for x in splits[::2]]
+    images = [np.divide(x, np.float32(255), dtype="float32") for x in images]  # no second copy
     labels = [y.astype("int64") for y in splits[1::2]]
     (a, b, c), (d, e, f) = images, labels
     return Dataset(name, a, d, b, e, c, f, tuple(class_names))

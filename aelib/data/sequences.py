@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aelib.validate import check_finite, check_images
+from aelib.validate import check_finite, check_grey
 
 
 def check_sequences(sequences, what: str = "sequences") -> np.ndarray:
@@ -22,8 +22,11 @@ def check_sequences(sequences, what: str = "sequences") -> np.ndarray:
 
 
 def rows_as_steps(images) -> np.ndarray:
-    """Images `(n, height, width, 1)` as sequences of their rows, top to bottom: `(n, height, width)`."""
-    return check_images(images)[..., 0]
+    """Images `(n, height, width, 1)` as sequences of their rows, top to bottom: `(n, height, width)`.
+
+    Raises `ValueError` for images in colour.
+    """
+    return check_grey(images)[..., 0]
 
 
 def as_images(sequences) -> np.ndarray:

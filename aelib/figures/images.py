@@ -12,9 +12,9 @@ from aelib.validate import check_finite, check_images
 
 
 def image_rows(rows: dict[str, np.ndarray], title: str = "", *, columns: int = 10) -> plt.Figure:
-    """Rows of images, one row an entry of `rows` (label to images `(n, height, width, 1)`), the originals first.
+    """Rows of images, one row an entry of `rows` (label to images `(n, height, width, channels)`), the originals first.
 
-    The first `columns` images of each; all in [0, 1], so that the rows share one grey scale. Raises `ValueError` for
+    The first `columns` images of each; all in [0, 1], so that the rows share one scale. Raises `ValueError` for
     images outside [0, 1], with NaN, or of different sizes.
     """
     rows = {label: check_images(images, f"the images of the row {label!r}") for label, images in rows.items()}
@@ -28,10 +28,10 @@ def image_rows(rows: dict[str, np.ndarray], title: str = "", *, columns: int = 1
     cell = 0.9 if len(rows) <= 7 else 0.65  # inches
     figure, axis = plt.subplots(figsize=(1.4 + cell * columns, 0.5 + cell * len(rows)))
     strips = [
-        np.hstack(np.pad(images[:columns, :, :, 0], ((0, 0), (1, 1), (1, 1)), constant_values=0.5))
+        np.hstack(np.pad(images[:columns], ((0, 0), (1, 1), (1, 1), (0, 0)), constant_values=0.5))
         for images in rows.values()
     ]
-    axis.imshow(np.vstack(strips), vmin=0, vmax=1, aspect="equal")
+    axis.imshow(np.vstack(strips), vmin=0, vmax=1, aspect="equal")  # three channels are colours to matplotlib, too
     axis.set_yticks([(height + 2) * (i + 0.5) - 0.5 for i in range(len(rows))], rows)
     bare(axis)
     axis.set_title(title)
@@ -41,6 +41,7 @@ def image_rows(rows: dict[str, np.ndarray], title: str = "", *, columns: int = 1
 def signed_images(rows: dict[str, np.ndarray], title: str = "", *, columns: int = 8) -> plt.Figure:
     """Rows of signed images (components, weights): label to `(n, height, width)`; orange below 0, purple above.
 
+    Also `(n, height, width, 1)`; with 3 channels, 0 is grey, and each colour is brighter above 0 and darker below.
     Each image has its own scale, symmetric about 0. Raises `ValueError` for NaN.
     """
     columns = min([columns, *map(len, rows.values())])
@@ -48,7 +49,8 @@ def signed_images(rows: dict[str, np.ndarray], title: str = "", *, columns: int 
     for line, (label, images) in zip(axes, rows.items(), strict=True):
         for axis, image in zip(line, check_finite(images, f"the images of the row {label!r}"), strict=False):
             top = np.abs(image).max() or 1.0
-            axis.imshow(image, cmap="PuOr", vmin=-top, vmax=top)
+            in_colour = image.ndim == 3 and image.shape[2] == 3
+            axis.imshow(0.5 + 0.5 * image / top if in_colour else image, cmap="PuOr", vmin=-top, vmax=top)
             bare(axis)
             axis.set_yticks([])
         line[0].set_ylabel(label, rotation=0, ha="right", va="center")
@@ -69,5 +71,5 @@ def thumbnails(axis, points, images, *, apart: float = 0.05, zoom: float = 0.6) 
     for point, where, image in zip(points, place, images, strict=True):
         if all(np.linalg.norm(where - other) >= apart for other in drawn):
             drawn.append(where)
-            box = OffsetImage(image[:, :, 0], cmap="gray_r", zoom=zoom)
+            box = OffsetImage(image, cmap="gray_r", zoom=zoom)
             axis.add_artist(AnnotationBbox(box, point, frameon=False))

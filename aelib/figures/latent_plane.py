@@ -42,7 +42,7 @@ class LatentPlane:
     html: str = field(repr=False)  # an HTML fragment of at most 250 KB
     png: bytes = field(repr=False)  # a still picture
     grid: tuple[int, int]  # rows, columns
-    image_size: tuple[int, int]  # height, width in pixels
+    image_size: tuple[int, ...]  # height, width in pixels; in colour, and 3
 
     def _repr_html_(self) -> str:
         return self.html
@@ -70,10 +70,11 @@ def grid(xs, ys) -> np.ndarray:
 def grid_size(image_shape: tuple[int, ...]) -> int:
     """How many codes a side a plane of such images can have, an odd number from 3 to 31: 19 for 28×28 pixels.
 
-    `image_shape`: (height, width, …) in pixels. Leaves room for 0.8 bytes of HTML a pixel: decoded digits take 0.6,
-    with noise of standard deviation 0.02 0.77, nothing but noise 1.4 (then `plane` refuses so many).
+    `image_shape`: (height, width) in pixels, or (height, width, channels). Leaves room for 0.8 bytes of HTML a pixel
+    and channel: decoded digits take 0.6, with noise of standard deviation 0.02 0.77, nothing but noise 1.4 (then
+    `plane` refuses so many).
     """
-    side = int((290_000 / (image_shape[0] * image_shape[1])) ** 0.5)
+    side = int((290_000 / np.prod(image_shape)) ** 0.5)
     return min(max(side - (side + 1) % 2, 3), 31)
 
 
@@ -93,11 +94,11 @@ def plane(
 
     The image shown is the one decoded at the nearest code of the grid: nothing is blended. Introduced in chapter 08.
 
-    `decoder_images`: `(len(ys), len(xs), height, width, 1)` or `(len(ys) · len(xs), height, width, 1)`, in [0, 1]:
-    what the decoder makes of `grid(xs, ys)`. `xs`, `ys`: the two codes' values, at least 2 each, increasing; `xs` grow
-    to the right, `ys` upwards. Each code gets a cell of the same size, evenly spaced or not. `points`: `(n, 2)`, codes
-    to be drawn over faint images, in a colour and a shape for each of the `labels` (n whole numbers from 0), which
-    `class_names` name; points outside the grid are counted below the plane.
+    `decoder_images`: `(len(ys), len(xs), height, width, channels)` or `(len(ys) · len(xs), height, width, channels)`,
+    in [0, 1], grey or in colour: what the decoder makes of `grid(xs, ys)`. `xs`, `ys`: the two codes' values, at least
+    2 each, increasing; `xs` grow to the right, `ys` upwards. Each code gets a cell of the same size, evenly spaced or
+    not. `points`: `(n, 2)`, codes to be drawn over faint images, in a colour and a shape for each of the `labels` (n
+    whole numbers from 0), which `class_names` name; points outside the grid are counted below the plane.
 
     The HTML loads nothing and depends on the arguments alone. It may have 250 KB (1 KB: 1,000 bytes), of which 19×19
     decoded digits of 28×28 pixels take about 170; see `grid_size`. Raises `ValueError` if it has more, and for wrong
@@ -128,17 +129,23 @@ def _check_axis(values, what: str) -> np.ndarray:
 
 
 def _check_grid(images, xs, ys) -> np.ndarray:
-    """Bytes `(rows, columns, height, width)`."""
+    """Bytes `(rows, columns, height, width)`, of images in colour `(rows, columns, height, width, 3)`."""
     images, cells = np.asarray(images), (len(ys), len(xs))
     if not (
         (images.ndim == 5 and images.shape[:2] == cells) or (images.ndim == 4 and len(images) == len(ys) * len(xs))
     ):
         raise ValueError(
             f"decoder_images have the shape {images.shape}: expected {cells} images for {len(ys)} ys and {len(xs)} xs, "
-            f"(rows, columns, height, width, 1) or ({len(ys) * len(xs)}, height, width, 1): decode grid(xs, ys)"
+            f"(rows, columns, height, width, channels) or ({len(ys) * len(xs)}, height, width, channels): decode "
+            "grid(xs, ys)"
         )
     images = check_images(images.reshape(-1, *images.shape[-3:]), "decoder_images")
-    return np.rint(images.astype("float64") * 255).astype("uint8").reshape(*cells, *images.shape[1:3])
+    return np.rint(images.astype("float64") * 255).astype("uint8").reshape(*cells, *_size_of(images))
+
+
+def _size_of(images) -> tuple[int, ...]:
+    """`(height, width)` of grey images, `(height, width, 3)` of images in colour."""
+    return images.shape[1:3] if images.shape[3] == 1 else images.shape[1:]
 
 
 def _check_points(points, labels, class_names, xs, ys) -> tuple[dict | None, int]:
@@ -181,7 +188,7 @@ def _place(values, axis) -> np.ndarray:
 def _check_size(size: int, shape: tuple[int, ...], n_points: int) -> None:
     if size <= LIMIT:
         return
-    rows, columns, height, width = shape
+    rows, columns, height, width, *_ = shape
     share = (LIMIT / size) ** 0.5
     raise ValueError(
         f"the view has {size / 1000:.0f} KB with a grid of {rows}×{columns} images of {height}×{width} pixels and "
@@ -195,14 +202,15 @@ def _check_size(size: int, shape: tuple[int, ...], n_points: int) -> None:
 
 def _parts(images: np.ndarray, data: dict) -> dict[str, str]:
     """What the HTML has blanks for: the images as one picture, what the script reads, sizes, and words for both."""
-    rows, columns, height, width = images.shape
+    rows, columns, height, width, *colours = images.shape
     data = {"rows": rows, "columns": columns, "height": height, "width": width} | data
     sheet = np.vstack([np.hstack(row) for row in images[::-1]])  # the largest y on top
-    longer = max(sheet.shape)
+    longer = max(sheet.shape[:2])
     return {
         "title": html.escape(data["title"]),
         "wide": f"{LONGER_SIDE * sheet.shape[1] / longer:.0f}",
         "aspect": f"{columns * width} / {rows * height}",
+        "faint": "opacity(.3)" if colours else "invert(1) opacity(.3)",  # on white paper, grey images are ink
         "zoom": str(max(1, 168 // max(height, width)) * width),
         "still": html.escape(
             f"{rows} × {columns} images, decoded on a grid of codes: {data['xlabel']} grows from {data['xs'][0]} "
@@ -222,7 +230,7 @@ def _numbers(values) -> list[str]:
 
 
 def _png(picture: np.ndarray) -> bytes:
-    """Bytes `(height, width)` as a PNG of 8-bit grey."""
+    """Bytes `(height, width)` as a PNG of 8-bit grey, `(height, width, 3)` as one in colour."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
@@ -233,7 +241,7 @@ def _still(images: np.ndarray, names, title: str, xlabel: str, ylabel: str) -> b
     strides = [-(-n // 11) for n in images.shape[:2]]
     some = [np.arange((n - 1) % by // 2, n, by) for n, by in zip(images.shape[:2], strides, strict=True)]
     chosen = images[np.ix_(*some)]
-    rows, columns, height, width = chosen.shape
+    rows, columns, height, width, *colours = chosen.shape
     inches = 4.4 / max(rows * height, columns * width)
     figure = Figure(
         figsize=(columns * width * inches + 0.9, rows * height * inches + 0.9), dpi=80, layout="constrained"
@@ -247,4 +255,5 @@ def _still(images: np.ndarray, names, title: str, xlabel: str, ylabel: str) -> b
     axis.grid(False)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
-    return _png(np.asarray(canvas.buffer_rgba())[:, :, 0])  # it is grey all over
+    drawn = np.asarray(canvas.buffer_rgba())
+    return _png(drawn[:, :, :3] if colours else drawn[:, :, 0])  # without colours it is grey all over

@@ -3,31 +3,28 @@
 Introduced in chapter 08.
 """
 
-import os
-import tempfile
 import zlib
 from dataclasses import dataclass
-from pathlib import Path
 
 import keras
 import numpy as np
 
 from aelib.claims import session_seed
+from aelib.data import cache
 from aelib.data.dataset import Dataset
 from aelib.data.deform import deformed_copies
-from aelib.data.folder import REPOSITORY
+from aelib.training.compiling import compile_options
 from aelib.training.schedule import budget, one_cycle
 from aelib.training.seed import seed_everything
 from aelib.validate import check_images
 
-CACHE = REPOSITORY / "data" / ".cache"
 RECIPE = 2  # part of the cache's key: to be raised whenever the network or its training changes
 FEATURES = 64
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """A classifier of one data set. `network`: images `(n, height, width, 1)` to `[features, probabilities]`.
+    """A classifier of one data set. `network`: images `(n, height, width, channels)` to `[features, probabilities]`.
 
     Features: `(n, 64)`, the last hidden layer. `accuracy`: on the test images.
     """
@@ -48,13 +45,16 @@ def train_classifier(data: Dataset, seed: int | None = None) -> Classifier:
     """
     seed = session_seed() if seed is None else seed
     content = zlib.crc32(np.ascontiguousarray(data.x_train)) ^ zlib.crc32(data.y_train)
-    path = CACHE / f"judge-{data.name}-{seed}-{RECIPE}-{keras.__version__}-{content:08x}.keras"
+    path = (
+        cache.CACHE
+        / f"judge-{data.name}-{seed}-{RECIPE}-{keras.backend.backend()}-{keras.__version__}-{content:08x}.keras"
+    )
     seed_everything(seed)
     try:
         network = keras.models.load_model(path)
     except Exception:  # not there, or damaged: flipped bits of a zip file raise several kinds of error (all were tried)
         network = _train(data)
-        _keep(network, path)
+        cache.keep(path, network.save)
     seed_everything(seed)
     guess = network.predict(data.x_test, batch_size=500, verbose=0)[1].argmax(axis=1)
     return Classifier(network, float(np.mean(guess == data.y_test)))
@@ -70,7 +70,8 @@ def _train(data: Dataset) -> keras.Model:
     images, targets = _lessons(data)
     epochs, steps = budget(len(images), 100, shown=100_000)
     optimizer = keras.optimizers.Adam(one_cycle(0.003, steps))
-    network.compile(optimizer, "categorical_crossentropy", jit_compile=False, steps_per_execution=16)
+    options = compile_options("random", steps)  # without XLA, which saves here no more than it takes; but on JAX
+    network.compile(optimizer, "categorical_crossentropy", **options)
     network.fit(images, targets, batch_size=100, epochs=epochs, verbose=0)
     return keras.Model(inputs, [features, classes], name="judge")
 
@@ -98,17 +99,3 @@ def _lessons(data: Dataset) -> tuple[np.ndarray, np.ndarray]:
     strange[2 * third :] *= rng.random((len(strange) - 2 * third, 1, 1, 1)) * 0.4  # digits that are hardly there
     uniform = np.full((len(strange), labels.shape[1]), 1 / labels.shape[1], "float32")
     return np.concatenate([digits, mixed, strange]), np.concatenate([labels, mixed_labels, uniform])
-
-
-def _keep(network: keras.Model, path: Path) -> None:
-    """Write the file whole or not at all: two chapters may run at once."""
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".keras")
-        os.close(handle)
-        network.save(temporary)
-        os.replace(temporary, path)
-    except OSError:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)

@@ -16,15 +16,17 @@ from aelib.validate import check_pair
 class TunedFilter:
     """A filter of one picture, followed by `gain · x + offset`.
 
-    Called on images `(n, height, width, 1)` it returns images of that shape; values may leave [0, 1].
+    Called on images `(n, height, width, channels)` it returns images of that shape; values may leave [0, 1].
     """
 
-    filter: Callable[[np.ndarray], np.ndarray]  # (height, width) to (height, width)
+    filter: Callable[[np.ndarray], np.ndarray]  # (height, width) to (height, width); of colours, each by itself
     gain: float = 1.0
     offset: float = 0.0
 
     def __call__(self, images) -> np.ndarray:
-        filtered = np.stack([self.filter(image) for image in np.asarray(images)[..., 0]])[..., None]
+        pictures = np.moveaxis(np.asarray(images), 3, 1)  # one of each channel
+        filtered = np.stack([[self.filter(channel) for channel in channels] for channels in pictures])
+        filtered = np.moveaxis(filtered, 1, 3)
         return self.gain * filtered + self.offset
 
 
@@ -33,7 +35,7 @@ def tune_filter(choices: Iterable[Callable], noisy, clean) -> TunedFilter:
     and offset (least squares).
 
     `choices`: functions from `(height, width)` to the same shape, for example
-    `functools.partial(scipy.ndimage.median_filter, size=3)`. `noisy`, `clean`: `(n, height, width, 1)`. Raises
+    `functools.partial(scipy.ndimage.median_filter, size=3)`. `noisy`, `clean`: `(n, height, width, channels)`. Raises
     `ValueError` for images of different shapes, and if there is nothing to choose from.
     """
     clean, noisy = check_pair(clean, noisy)

@@ -13,7 +13,7 @@ from aelib.validate import check_finite
 def log_importance_weights(vae: VAE, images, samples: int, seed: int = 0) -> np.ndarray:
     """log p(x | z) + log p(z) − log q(z | x) for `samples` draws of z from q(z | x) per image: `(samples, n)`, in nats.
 
-    `images`: of 0 and 1, `(n, height, width, 1)`; raises `ValueError` for grey ones, whose likelihood is no
+    `images`: of 0 and 1, `(n, height, width, channels)`; raises `ValueError` for grey ones, whose likelihood is no
     probability. `metrics.importance_weighted_bound` makes a bound of them; the mean of all is the ELBO.
     """
     images = np.asarray(images, "float32")

@@ -14,8 +14,9 @@ from aelib.validate import check_finite, check_images, check_pair
 def squared_error(images, reconstructions) -> float:
     """Squared error summed over an image's pixels, mean over the images (Hinton & Salakhutdinov 2006, Fig. 2).
 
-    `images`: `(n, height, width, 1)` in [0, 1]. `reconstructions`: the same shape, finite; those of a linear model
-    may leave [0, 1]. Divide by the number of pixels for Keras's mean squared error. Raises `ValueError` for others.
+    `images`: `(n, height, width, channels)` in [0, 1]. `reconstructions`: the same shape, finite; those of a linear
+    model may leave [0, 1]. Divide by the number of pixels for Keras's mean squared error. Raises `ValueError` for
+    others.
     """
     images, reconstructions = check_pair(images, reconstructions)
     return float(np.square(images - reconstructions).reshape(len(images), -1).sum(axis=1, dtype="float64").mean())
@@ -24,9 +25,9 @@ def squared_error(images, reconstructions) -> float:
 def psnr(images, reconstructions) -> float:
     """Peak signal-to-noise ratio in dB, mean over the images: 10 · log₁₀(1 / mean squared error of the image).
 
-    `images`: `(n, height, width, 1)` in [0, 1], so the peak is 1. `reconstructions`: the same shape, clipped to [0, 1]
-    here. 10 dB more are a tenth of the squared error; an image without error counts as 100 dB. Introduced in chapter
-    06. Raises `ValueError` for other shapes and values.
+    `images`: `(n, height, width, channels)` in [0, 1], so the peak is 1. `reconstructions`: the same shape, clipped to
+    [0, 1] here. 10 dB more are a tenth of the squared error; an image without error counts as 100 dB. Introduced in
+    chapter 06. Raises `ValueError` for other shapes and values.
     """
     images, reconstructions = check_pair(images, reconstructions)
     errors = np.square(images - np.clip(reconstructions, 0, 1)).reshape(len(images), -1).mean(axis=1, dtype="float64")
@@ -36,7 +37,7 @@ def psnr(images, reconstructions) -> float:
 def gradient_energy(images) -> float:
     """Squared differences of neighbouring pixels, summed over an image, mean over the images: blurred ones have less.
 
-    `images`: `(n, height, width, 1)` in [0, 1]. Compare with the real images' energy. Introduced in chapter 09.
+    `images`: `(n, height, width, channels)` in [0, 1]. Compare with the real images' energy. Introduced in chapter 09.
     """
     images = check_images(images).astype("float64")
     energy = sum(np.square(np.diff(images, axis=axis)).sum(axis=(1, 2, 3)) for axis in (1, 2))

@@ -30,7 +30,7 @@ class SampleQuality:
 
 
 def sample_quality(classifier: Classifier, samples, real) -> SampleQuality:
-    """Coverage, confidence and Fréchet distance of `samples` against `real` images, both `(n, height, width, 1)`.
+    """Coverage, confidence and Fréchet distance of `samples` against `real`: `(n, height, width, channels)` twice.
 
     The distance depends on the extractor and on the number of images: compare only at equal counts, and print
     `frechet_floor(classifier, real)` beside it.

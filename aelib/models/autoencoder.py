@@ -14,7 +14,8 @@ from aelib.models.tied import TransposedDense
 class Autoencoder(MadeOfParts, keras.Model):
     """An encoder followed by a decoder; both are `keras.Model`s and survive saving and loading.
 
-    Maps images `(n, height, width, 1)` to reconstructions of the same shape. `compile` and `fit` are Keras's own.
+    Maps images `(n, height, width, channels)` to reconstructions of the same shape. `compile` and `fit` are Keras's
+    own.
     """
 
     parts = ("encoder", "decoder")

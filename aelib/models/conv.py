@@ -30,13 +30,13 @@ def conv_autoencoder(
 ) -> Autoencoder:
     """Convolutions that halve the image once per entry of `filters`, a dense code, and as many steps up again.
 
-    `input_shape`: `(height, width, 1)`, of any size: odd sizes are rounded up, and cropped on the way back. Down: see
-    `down_block`, a convolution and max pooling, or, without `pooling`, a convolution with stride 2. Up: see `up_block`.
-    `hidden`: units of dense layers between the maps and the code, mirrored. Codes: `(n, code_size)`; with
-    `up="switches"` the encoder returns, and the decoder takes, a list `[codes, switches of level 1, 2, …]`. `mean`:
-    the mean training image, with which an output of zeros answers. `corruption`: a layer through which images pass
-    first (chapter 06). Introduced in chapter 04 (Masci et al. 2011, ICANN). Raises `ValueError` for impossible sizes,
-    and for switches without pooling.
+    `input_shape`: `(height, width, channels)`, of any size: odd sizes are rounded up, and cropped on the way back.
+    Down: see `down_block`, a convolution and max pooling, or, without `pooling`, a convolution with stride 2. Up: see
+    `up_block`. `hidden`: units of dense layers between the maps and the code, mirrored. Codes: `(n, code_size)`; with
+    `up="switches"` the encoder returns, and the decoder takes, a list `[codes, switches of level 1, 2, …]`. `mean`: the
+    mean training image, with which an output of zeros answers. `corruption`: a layer through which images pass first
+    (chapter 06). Introduced in chapter 04 (Masci et al. 2011, ICANN). Raises `ValueError` for impossible sizes, and for
+    switches without pooling.
     """
     check_sizes(input_shape, code_size, kernel_size, *filters, *hidden)
     if up not in WAYS_UP or not filters or (up == "switches" and not pooling):
@@ -67,7 +67,7 @@ def conv_autoencoder(
         x = keras.layers.Dense(units, activation, kernel_initializer="he_normal")(x)
     x = keras.layers.Reshape(maps)(x)
     for level in reversed(range(len(filters))):
-        count, to = (filters[level - 1], activation) if level else (1, None)
+        count, to = (filters[level - 1], activation) if level else (input_shape[2], None)
         x = up_block(x, sizes[level], count, up=up, switches=places[level : level + 1], size=kernel_size, activation=to)
     decoder = keras.Model([codes, *places] if places else codes, around_mean(x, mean), name="decoder")
     return Autoencoder(encoder, decoder)
@@ -99,9 +99,9 @@ def up_block(x, to, count: int, *, up: str, switches=(), size: int = 3, activati
 
 
 def around_mean(x, mean=None):
-    """One map of real numbers to grey values: sigmoid, after the log-odds of `mean` have been added to each pixel.
+    """Maps of real numbers to grey values or colours: sigmoid, after the log-odds of `mean` have been added to each.
 
-    A convolution has one bias for all pixels; this constant tells it which of them are bright on average.
+    A convolution has one bias for all pixels of a map; this constant tells it which of them are bright on average.
     """
     shape = x.shape[1:]
     if mean is not None:

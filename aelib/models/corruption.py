@@ -55,7 +55,9 @@ class GaussianCorruption(Corruption):
 
 @keras.saving.register_keras_serializable("aelib")
 class MaskingNoise(Corruption):
-    """Sets each value to 0 with probability `rate`, independently, in training only; the rest stays as it is.
+    """Sets values to 0 with probability `rate`, in training only; the rest stays as it is.
+
+    Each value by itself; but of images, `(n, height, width, channels)`, each pixel, in all of its channels.
 
     That is the difference from `keras.layers.Dropout`, which scales the rest by 1 / (1 − rate): a denoising
     autoencoder is to fill in what is missing, from pixels that are as bright as ever. `rate`: 0 or more, less than 1.
@@ -73,7 +75,8 @@ class MaskingNoise(Corruption):
         if not training:
             return x
         # float32 even where the layer computes in less: float16 has no fine enough numbers for the rate to come true
-        dropped = keras.random.uniform(ops.shape(x), dtype="float32", seed=self.seed_generator) < self.rate
+        shape = ops.shape(x) if len(x.shape) != 4 else (*ops.shape(x)[:3], 1)
+        dropped = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator) < self.rate
         return ops.where(dropped, ops.zeros_like(x), x)
 
     def get_config(self):

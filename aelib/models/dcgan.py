@@ -20,10 +20,10 @@ def dcgan_generator(
 ) -> keras.Model:
     """Noise `(n, noise_size)` to images in [0, 1]; with `classes`, `[noise, labels]`, labels `(n,)` in 0…classes − 1.
 
-    `image_shape`: `(height, width, 1)`, at least 2 × 2^len(filters) pixels a side; sizes that the doubling misses are
-    cropped. `filters`: maps of each size, from the smallest on; each further step doubles height and width. The
-    guidelines are those of Radford, Metz & Chintala 2016 (arXiv:1511.06434). Raises `ValueError` for sizes that cannot
-    be built, and names those that can.
+    `image_shape`: `(height, width, channels)`, at least 2 × 2^len(filters) pixels a side; sizes that the doubling
+    misses are cropped. `filters`: maps of each size, from the smallest on; each further step doubles height and width.
+    The guidelines are those of Radford, Metz & Chintala 2016 (arXiv:1511.06434). Raises `ValueError` for sizes that
+    cannot be built, and names those that can.
     """
     sizes = _sizes(image_shape, filters, noise_size, kernel_size)
     x = noise = keras.Input((noise_size,), name="noise")
@@ -34,7 +34,7 @@ def dcgan_generator(
     height, width = sizes[-1]
     x = keras.layers.Dense(height * width * filters[0])(x)  # guideline 3: no hidden layer, the noise becomes maps
     x = keras.layers.Reshape((height, width, filters[0]))(x)
-    for count, size in zip([*filters[1:], 1], sizes[-2::-1], strict=True):
+    for count, size in zip([*filters[1:], image_shape[2]], sizes[-2::-1], strict=True):
         x = keras.layers.BatchNormalization()(x)  # guideline 2: before every activation but the output's
         x = keras.layers.Activation("relu")(x)  # guideline 4: ReLU, and at the output tanh
         x = keras.layers.Conv2DTranspose(count, kernel_size, strides=2, padding="same")(x)  # guideline 1: up by strides
@@ -58,7 +58,8 @@ def dcgan_discriminator(
     label, inputs = (None, images) if classes is None else _label(classes, images)
     x = keras.layers.Rescaling(2.0, -1.0, name="to_tanh")(images)  # [0, 1] to tanh's [-1, 1]
     for level, count in enumerate(filters):
-        x = keras.layers.Conv2D(count, kernel_size, strides=2, padding="same")(x)  # guideline 1: down by strides
+        name = None if level else "from_image"
+        x = keras.layers.Conv2D(count, kernel_size, strides=2, padding="same", name=name)(x)  # guideline 1
         if level > 0:
             x = keras.layers.BatchNormalization()(x)  # guideline 2: but not where the images come in
         x = keras.layers.Activation("leaky_relu")(x)  # guideline 5

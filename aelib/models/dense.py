@@ -36,8 +36,8 @@ class FourierExpansion(keras.layers.Layer):
 def linear_autoencoder(input_shape, code_size: int, *, mean=None, tied: bool = False) -> Autoencoder:
     """`z = W(x − μ)`, `x̂ = V z + μ`, with V = Wᵀ if `tied`. Introduced in chapter 01 (Baldi & Hornik 1989).
 
-    `input_shape`: `(height, width, 1)`. `mean`: μ, of that shape; without it nothing is centred, and nothing has a
-    bias. Encoder: images to `(n, code_size)`. Decoder: back. Raises `ValueError` for impossible sizes.
+    `input_shape`: `(height, width, channels)`. `mean`: μ, of that shape; without it nothing is centred, and nothing has
+    a bias. Encoder: images to `(n, code_size)`. Decoder: back. Raises `ValueError` for impossible sizes.
     """
     check_sizes(input_shape, code_size)
     pixels = math.prod(input_shape)
@@ -73,11 +73,11 @@ def stacked_autoencoder(
 ) -> Autoencoder:
     """Dense layers down to the code and, mirrored, up again. Introduced in chapter 02 (Hinton & Salakhutdinov 2006).
 
-    `input_shape`: `(height, width, 1)`. `hidden`: units of the encoder's hidden layers, `(1000, 500, 250)` say; the
-    decoder has the same in reverse. Encoder: images to codes `(n, code_size)`. Decoder: codes to images. `mean`: the
-    mean training image; the untrained network then answers with it, instead of having to learn it first. With `tied`
-    every kernel of the decoder is the transpose of the encoder's. `corruption`: a layer through which images pass
-    first, such as `GaussianCorruption(0.5)`: chapter 06. Raises `ValueError` for impossible sizes.
+    `input_shape`: `(height, width, channels)`. `hidden`: units of the encoder's hidden layers, `(1000, 500, 250)` say;
+    the decoder has the same in reverse. Encoder: images to codes `(n, code_size)`. Decoder: codes to images. `mean`:
+    the mean training image; the untrained network then answers with it, instead of having to learn it first. With
+    `tied` every kernel of the decoder is the transpose of the encoder's. `corruption`: a layer through which images
+    pass first, such as `GaussianCorruption(0.5)`: chapter 06. Raises `ValueError` for impossible sizes.
     """
     check_sizes(input_shape, code_size, *hidden)
     down = [keras.layers.Dense(u, activation, kernel_initializer=kernel_initializer) for u in hidden]

@@ -7,13 +7,19 @@ import math
 import numbers
 
 import keras
-import tensorflow as tf
 from keras import ops
 
 from aelib.models.minibatch import MinibatchStdDev, Pack
 from aelib.models.parts import MadeOfParts
 from aelib.models.restarting import reset_optimizer
 from aelib.validate import is_number
+
+if keras.backend.backend() != "tensorflow":  # its two steps take their gradients with TensorFlow's tape
+    raise ImportError(
+        f"GANs train on Keras's TensorFlow backend, found {keras.backend.backend()!r}: unset KERAS_BACKEND, or set it "
+        "to 'tensorflow', and start Python or the kernel anew"
+    )
+import tensorflow as tf
 
 
 @keras.saving.register_keras_serializable("aelib")

@@ -49,8 +49,8 @@ def _without_normalization(layer: keras.Layer) -> list[keras.Layer] | None:
 
 
 def _normalized_everywhere(layer: keras.Layer) -> list[keras.Layer] | None:
-    """Guideline 2, its second half: the first convolution is the one that reads the image, of one map."""
-    if isinstance(layer, layers.Conv2D) and layer.kernel.shape[2] == 1:
+    """Guideline 2, its second half."""
+    if layer.name == "from_image":
         return [layers.Conv2D.from_config(layer.get_config()), layers.BatchNormalization()]
     if isinstance(layer, layers.Activation) and layer.activation is keras.activations.tanh:
         return [layers.BatchNormalization(), layers.Activation("tanh")]

@@ -92,7 +92,7 @@ def sparse_autoencoder(
 ) -> Autoencoder:
     """One hidden layer, the code: as wide as you like, with few active units. Introduced in chapter 07 (Ng 2011).
 
-    `input_shape`: `(height, width, 1)`. `activity_regularizer`: a penalty on the activations, such as
+    `input_shape`: `(height, width, channels)`. `activity_regularizer`: a penalty on the activations, such as
     `keras.regularizers.L1(weight)` or `KLSparsity(target, weight)`; its weight counts in the unit of the loss. `k`:
     keep the k largest activations of each image and set the others to 0 (`KSparse`; Makhzani & Frey 2013 use it with
     `code_activation=None`, and `tied`). With neither it is a plain autoencoder. `mean`: the mean training image; it is

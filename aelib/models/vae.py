@@ -57,7 +57,7 @@ def bernoulli_nats(images, probabilities):
     """−log p(x | z) of each image, in nats, *summed* over the pixels: a loss for `compile`.
 
     `images`: 0 or 1, or grey values that stand for the probability of a 1 (the loss is then the mean over such
-    draws); `probabilities`: the decoder's; both `(n, height, width, 1)`. Returns `(n,)`.
+    draws); `probabilities`: the decoder's; both `(n, height, width, channels)`. Returns `(n,)`.
 
     In float32 the sigmoid of 20 is 1, and its gradient 0. So where the last layer of the decoder is
     `Activation("sigmoid")`, as in `stacked_vae`, the nats are computed from its logits: exact, and with a gradient
@@ -132,7 +132,7 @@ class VAE(MadeOfParts, keras.Model):
         return super().compute_loss(x, y, y_pred, sample_weight, training) + self._beta * ops.mean(nats)
 
     def draw_posterior(self, images, seed: int | np.random.Generator = 0) -> np.ndarray:
-        """A code per image, drawn from q(z | x): images `(n, height, width, 1)` to `(n, codes)`.
+        """A code per image, drawn from q(z | x): images `(n, height, width, channels)` to `(n, codes)`.
 
         `seed`: an int, which gives the same draws every time, or a generator, which goes on.
         """
@@ -148,8 +148,8 @@ def stacked_vae(
 ) -> VAE:
     """Dense layers down to μ and log σ² of each code and, mirrored, up again. Introduced in chapter 09.
 
-    `input_shape`: `(height, width, 1)`. `hidden`: units of the encoder's hidden layers; the decoder has the same in
-    reverse. Encoder: images to `[mean, log_variance]`, each `(n, code_size)`. Decoder: codes to the probability that
+    `input_shape`: `(height, width, channels)`. `hidden`: units of the encoder's hidden layers; the decoder has the same
+    in reverse. Encoder: images to `[mean, log_variance]`, each `(n, code_size)`. Decoder: codes to the probability that
     a pixel is white. `mean`: the mean training image, with which the untrained network answers. `beta`: see `VAE`.
     Raises `ValueError` for impossible sizes.
     """

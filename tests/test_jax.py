@@ -1,0 +1,37 @@
+"""Everything but GANs on Keras's JAX backend, in a process of its own, and models that cross from one to the other."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from every_builder import BUILDERS, IMAGES, outputs
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+TESTS = Path(__file__).parent
+# One with each layer of the course's own, and each way of tying layers.
+KINDS = ("linear tied", "stacked", "written out", "sparse KL", "k-sparse tied", "dropped pixels", "conv switches")
+
+
+def test_models_build_fit_save_and_load_on_jax_and_across_backends(tmp_path):
+    for kind in KINDS:
+        model = BUILDERS[kind]()
+        model.save(tmp_path / f"{kind}.keras")
+        np.savez(tmp_path / f"{kind}.npz", *outputs(model))
+    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TESTS.parent), os.environ.get("PYTHONPATH")]))
+    script = [sys.executable, str(TESTS / "on_jax.py"), str(tmp_path)]
+    run = subprocess.run(script, env=environment, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert run.stdout.endswith("all is well\n")
+    for kind in KINDS:
+        expected = np.load(tmp_path / f"jax {kind}.npz")
+        loaded = keras.models.load_model(tmp_path / f"jax {kind}.keras")
+        for output, key in zip(outputs(loaded), expected, strict=True):
+            np.testing.assert_allclose(output, expected[key], atol=1e-4, err_msg=kind)
+        loaded.compile("adam", "mse", jit_compile=False)
+        assert np.isfinite(loaded.fit(IMAGES, IMAGES, verbose=0).history["loss"]).all(), kind
