@@ -1,6 +1,7 @@
 """Ledgers of seeds: what they hold, how far bounds lie, and which of the stored rows are stale."""
 
 import json
+import re
 import warnings
 from dataclasses import asdict
 from pathlib import Path
@@ -32,14 +33,17 @@ NOTEBOOKS = {number_of(path): path for path in all_notebooks()}
 PACKAGE = Package(ROOT)
 
 
-@pytest.mark.parametrize("path", ledgers.all_ledgers(), ids=lambda path: f"{path.parent.name}-{path.stem}")
+STORED = [path for backend in ("tensorflow", "jax") for path in ledgers.all_ledgers(ledgers.folder_of(backend))]
+
+
+@pytest.mark.parametrize("path", STORED, ids=lambda path: "-".join((*path.parts[-3:-1], path.stem)))
 def test_a_stored_ledger_is_whole_and_no_claim_in_it_is_broken(path: Path):
     """Runs of other code than today's are stale: that is said in a warning, and is no failure."""
     stale, broken = ledgers.audit(path, NOTEBOOKS, PACKAGE)
     assert not broken
     if stale:
         again = f"claims {path.stem} --dataset {path.parent.name} --seeds {','.join(map(str, stale))}"
-        warnings.warn(f"stale: docs/ledgers/{path.parent.name}/{path.name} ({again})", stacklevel=1)
+        warnings.warn(f"stale: {path.relative_to(ROOT)} ({again})", stacklevel=1)
 
 
 def test_the_ledger_of_the_table_belongs_to_notebooks_that_are_there():
@@ -50,6 +54,17 @@ def test_the_ledger_of_the_table_belongs_to_notebooks_that_are_there():
     stale = [number for number, code in codes.items() if PACKAGE.code_hash(NOTEBOOKS[number]) != code]
     if stale:
         warnings.warn(f"stale: docs/ledger.jsonl, notebooks {', '.join(stale)}", stacklevel=1)
+
+
+def test_the_table_of_docs_jax_is_that_of_its_ledgers():
+    text = (ROOT / "docs" / "JAX.md").read_text("utf-8")
+    table = re.findall(r"^\| (\w+) \| (\d+) \| (\d+) \| \d+ \| (\d+) \|$", text, re.MULTILINE)
+    expected = []
+    for path in ledgers.all_ledgers(ledgers.folder_of("jax")):
+        stored = ledgers.stored(path)[0]
+        holds = [row["holds"] for row in stored.checks if row["holds"] is not None]
+        expected.append((path.stem, str(len(holds)), str(sum(holds)), f"{stored.record['notebook_seconds']:.0f}"))
+    assert table == expected
 
 
 def test_an_audit_tells_stale_runs_from_broken_claims(tmp_path):
@@ -81,6 +96,17 @@ def test_a_run_takes_the_place_of_the_one_with_its_seed(tmp_path):
     ledgers.store(path, 1, run(1, check("b", None, 1)))
     assert ledgers.stored(path) == {0: second, 1: run(1, check("b", None, 1))}
     assert ledgers.all_ledgers(tmp_path) == [path] == list(path.parent.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("backend", "name"), [(None, "ledgers"), ("", "ledgers"), ("tensorflow", "ledgers"), ("jax", "ledgers_jax")]
+)
+def test_each_backend_has_its_own_folder(monkeypatch, tmp_path, backend, name):
+    """A sweep on JAX does not take the place of one on TensorFlow."""
+    monkeypatch.delenv("KERAS_BACKEND", raising=False)
+    if backend is not None:
+        monkeypatch.setenv("KERAS_BACKEND", backend)
+    assert ledgers.folder_of(root=tmp_path) == tmp_path / "docs" / name
 
 
 @pytest.mark.parametrize(

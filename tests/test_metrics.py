@@ -50,6 +50,14 @@ def test_pca_is_the_eigendecomposition_of_the_covariance():
         assert squared_error(IMAGES, rebuilt) == pytest.approx(values[:-k].sum(), abs=1e-6)
 
 
+@pytest.mark.parametrize(("images", "code_size"), [(40, 3), (40, 30), (1100, 200)])
+def test_pca_of_larger_images_is_as_exact_by_each_solver(images, code_size):
+    x = np.random.default_rng(2).random((images, 19, 19, 3)).astype("float32")  # 1,083 values
+    kept = np.linalg.svd(x.reshape(images, -1).astype("float64") - x.mean(axis=0).ravel(), compute_uv=False)
+    rebuilt = pca_reconstruct(fit_pca(x, code_size), x)
+    assert squared_error(x, rebuilt) == pytest.approx(np.square(kept[code_size:]).sum() / images, rel=1e-4)
+
+
 @pytest.mark.parametrize("size", [0, 21, -1])
 def test_pca_refuses_impossible_sizes(size):
     with pytest.raises(ValueError, match=r"40 images of 20 pixels allow 1 to 20"):

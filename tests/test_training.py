@@ -298,8 +298,9 @@ def test_many_steps_pay_for_xla_and_few_do_not(family):
     assert pays == [False, False, True]
 
 
-def test_models_that_draw_random_numbers_never_use_xla():
-    assert compile_options("random", 10**6) == {"jit_compile": False, "steps_per_execution": 16}
+@pytest.mark.parametrize("family", ["random", "top-k"])
+def test_models_that_draw_random_numbers_or_sort_never_use_xla(family):
+    assert compile_options(family, 10**6) == {"jit_compile": False, "steps_per_execution": 16}
 
 
 def test_compiling_with_and_without_xla_trains_alike():

@@ -2,10 +2,12 @@
 
 `docs/ledger.jsonl` is one run of all notebooks by the tests; the README's table is made from it. The ledgers of seeds
 lie in `docs/ledgers/`, a file per data set and notebook (`docs/ledgers/mnist/02b.jsonl`), so that work on two notebooks
-never meets in one file. In them, each row carries `code`, a hash of the code that it was measured with.
+never meets in one file. In them, each row carries `code`, a hash of the code that it was measured with. Those of
+another Keras backend lie beside them, in `docs/ledgers_jax/`.
 """
 
 import json
+import os
 import sys
 from dataclasses import asdict, dataclass, fields
 from datetime import date
@@ -18,7 +20,6 @@ from files import replace
 from fingerprint import Package
 from kernels import Failure, Result
 
-FOLDER = ROOT / "docs" / "ledgers"
 DEFAULT_DATASET = "digits"
 CHECK = {"notebook", "dataset", "seed", "check", "value", "at_most", "at_least", "equals", "holds"}
 ENDS = ("well", "broken", "failed")
@@ -110,6 +111,12 @@ def text(rows: list[dict]) -> str:
 # ---- ledgers of seeds ----
 
 
+def folder_of(backend: str | None = None, root: Path = ROOT) -> Path:
+    """Where the ledgers of seeds lie that a Keras backend wrote (default: the one of `KERAS_BACKEND`)."""
+    backend = backend or os.environ.get("KERAS_BACKEND") or "tensorflow"
+    return root / "docs" / ("ledgers" if backend == "tensorflow" else f"ledgers_{backend}")
+
+
 def path_of(folder: Path, dataset: str, number: str) -> Path:
     """The ledger of a notebook on a data set."""
     return folder / dataset / f"{number}.jsonl"
@@ -148,8 +155,8 @@ def store(path: Path, seed: int, run: Run) -> None:
     replace(path, text(rows).encode("utf-8"))
 
 
-def all_ledgers(folder: Path = FOLDER) -> list[Path]:
-    """Every ledger of seeds, by data set and notebook."""
+def all_ledgers(folder: Path) -> list[Path]:
+    """Every ledger of seeds in a folder, by data set and notebook."""
     return sorted(folder.glob("*/*.jsonl"))
 
 

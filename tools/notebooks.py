@@ -7,8 +7,9 @@
 CHAPTER is a chapter ("02"), its companion ("02b"), its exercises ("02x"), a path, or the beginning of a file's name;
 without it, all are executed. With one seed, `claims` measures anew and prints each check. With several (`0-7`, `0,2,5`)
 it prints how far each bound lies from what was measured, in standard deviations. It stores each run, as soon as it is
-done, in FOLDER/NAME/02.jsonl (default: docs/ledgers), and goes on there when it is called again: a stored run is used
-as long as the code of the notebook, and of what it imports from aelib, is the same, unless a cell failed in it.
+done, in FOLDER/NAME/02.jsonl (default: docs/ledgers; with KERAS_BACKEND=jax, docs/ledgers_jax), and goes on there when
+it is called again: a stored run is used as long as the code of the notebook, and of what it imports from aelib, is the
+same, unless a cell failed in it.
 """
 
 import argparse
@@ -151,7 +152,7 @@ def main(arguments: list[str] | None = None) -> int:
         return run(paths)
     seeds, folder = options.seeds or [options.seed], None
     if options.seeds:
-        folder = options.ledger_folder or options.root / "docs" / "ledgers"
+        folder = options.ledger_folder or ledgers.folder_of(root=options.root)
     several = f"seeds {', '.join(map(str, seeds))}" if len(seeds) > 1 else f"seed {seeds[0]}"
     print(f"Claims on {options.dataset}, {several}", flush=True)
     return Sweep(options.dataset, seeds, folder, options.workers, options.root).measure(paths)

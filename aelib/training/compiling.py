@@ -10,18 +10,26 @@ import keras
 STEPS_PER_EXECUTION = 16  # steps that run in one call from Python
 
 # After how many steps XLA has paid for the seconds that it compiles, by family, on a core with AVX2: docs/SPEED.md.
-# Random numbers are so slow inside XLA that a small step of theirs is slower with it, whatever the number of steps; a
-# GAN draws them, too, but its convolutions gain more than they cost.
-PAYS_FROM = {"dense": 1_000, "convolutional": 1_000, "recurrent": 400, "gan": 400, "random": math.inf}
+# Random numbers and sorting are so slow inside XLA that a small step of theirs is slower with it, whatever the number
+# of steps; a GAN draws random numbers, too, but its convolutions gain more than they cost.
+PAYS_FROM = {
+    "dense": 1_000,
+    "convolutional": 1_000,
+    "recurrent": 400,
+    "gan": 400,
+    "random": math.inf,
+    "top-k": math.inf,
+}
 
 
 def compile_options(family: str, steps: int) -> dict[str, bool | int]:
     """What to give `compile(…)` beside optimizer and loss: 16 steps per call, and XLA if it pays.
 
-    `family`: what the model is made of: `"dense"`, `"convolutional"`, `"recurrent"`, `"gan"` (convolutional), or
-    `"random"` if a layer draws random numbers at every step (noise, dropout, the sampling of a VAE). `steps`: how many
-    optimizer steps it will train. XLA makes a step faster and takes seconds to compile it: many steps pay for that. On
-    JAX there is no choice: a step that is not compiled takes twenty times as long.
+    `family`: what the model is made of: `"dense"`, `"convolutional"`, `"recurrent"`, `"gan"` (convolutional),
+    `"random"` if a layer draws random numbers at every step (noise, dropout, the sampling of a VAE), or `"top-k"` if
+    one keeps the k largest codes. `steps`: how many optimizer steps it will train. XLA makes a step faster and takes
+    seconds to compile it: many steps pay for that. On JAX every model is compiled: otherwise a step runs operation by
+    operation.
     Raises `ValueError` for another family, and unless `steps` is at least 1.
     """
     if family not in PAYS_FROM or steps < 1:
