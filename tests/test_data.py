@@ -144,7 +144,7 @@ def test_the_environment_chooses_the_data_set(folder, monkeypatch):
 
 @pytest.mark.parametrize("name", ["no_such_set", "../my_glyphs", "/etc", "my.glyphs"])
 def test_unknown_name_lists_the_known_ones(folder, name):
-    with pytest.raises(DatasetError, match=r"digits, mnist, fashion_mnist, shapes, photos, my_glyphs"):
+    with pytest.raises(DatasetError, match=r"digits, mnist, fashion_mnist, shapes, faces, photos, my_glyphs"):
         load(name)
 
 

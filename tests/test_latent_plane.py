@@ -174,6 +174,16 @@ def test_the_advice_for_digits_is_what_the_documentation_says():
     assert latent_plane.grid_size((28, 28, 1)) == 19
 
 
+def test_noisy_images_are_rounded_until_they_fit():
+    """5 × 16 of 32×32 in colour, all noise: too much as bytes, and no more than 4 of 255 off when rounded to 5 bits."""
+    noise = np.random.default_rng(0).random((5 * 16, 32, 32, 3))
+    view = latent_plane.plane(noise, range(16), range(5))
+    shown = sheet_of(view.html).astype("float64")
+    exact = np.vstack([np.hstack(row) for row in 255 * noise.reshape(5, 16, 32, 32, 3)[::-1]])
+    assert len(view.html.encode("utf-8")) <= latent_plane.LIMIT < 4 / 3 * exact.size
+    assert len(np.unique(shown)) == 33 and np.abs(shown - exact).max() <= 4.5
+
+
 def test_too_much_is_refused_with_the_numbers_and_a_grid_that_fits():
     noise = np.random.default_rng(0).random((21 * 21, 28, 28, 1))
     axis = np.linspace(-3, 3, 21)

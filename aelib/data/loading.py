@@ -10,7 +10,7 @@ from importlib import resources
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from aelib.data import photos, shapes
+from aelib.data import faces, photos, shapes
 from aelib.data.dataset import Dataset, DatasetError
 from aelib.data.download import download
 from aelib.data.folder import data_folder
@@ -18,7 +18,8 @@ from aelib.data.idx import IDX_FILES, read_folder
 from aelib.data.pictures import NAMES, image_size, read_pictures
 
 DOWNLOADABLE = ("mnist", "fashion_mnist")
-KNOWN = ("digits", *DOWNLOADABLE, "shapes", "photos")
+DRAWN = {"shapes": shapes.DIRECTIONS, "faces": faces.HAIR_STYLES}  # by code: their classes
+KNOWN = ("digits", *DOWNLOADABLE, *DRAWN, "photos")
 VALID_AT_MOST = 5_000
 FASHION_CLASSES = ("T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
 
@@ -31,6 +32,8 @@ def load(name: str | None = None) -> Dataset:
       validation split. Read from `$AELIB_DATA/<name>/`, else downloaded by `keras.datasets`.
     - `"shapes"`: 12,000 bars drawn by code, 10,000 / 1,000 / 1,000; the label is a bar's direction, one of three. What
       `shapes.make_shapes(n, seed)` returns with the seeds 0, 1 and 2 begins with these splits, and has the factors.
+    - `"faces"`: 13,000 cartoon faces of 32×32 pixels, drawn by code in colour, 10,000 / 1,000 / 2,000; the label is the
+      hair style, one of five. What `faces.make_faces(n, seed)` returns with the seeds 0, 1 and 2 has their factors.
     - `"photos"`: patches of 32×32 pixels, in colour, of the photographs inside scikit-image and scikit-learn; whole
       photographs are held back for validation and test. The label is the kind of photograph, one of five.
     - any other name: the folder `$AELIB_DATA/<name>/` (default: `<name>` in the repository's `data/`). Either with the
@@ -42,12 +45,12 @@ def load(name: str | None = None) -> Dataset:
     Raises `DatasetError` if the name is unknown, a file is missing or damaged, or a download fails.
     """
     name = name or os.environ.get("AELIB_DATASET") or "digits"
-    if name in ("digits", "shapes", "photos") and (data_folder() / name).is_dir():
+    if name in ("digits", *DRAWN, "photos") and (data_folder() / name).is_dir():
         raise DatasetError(f"{data_folder() / name} has the name of a data set of the course: give the folder another")
     if name == "digits":
         return _load_digits()
-    if name == "shapes":
-        return _load_shapes()
+    if name in DRAWN:
+        return _draw(name)
     if name == "photos":
         return _load_photos()
     folder = data_folder() / name
@@ -88,11 +91,16 @@ def _load_digits() -> Dataset:
     return _dataset("digits", x_train, y_train, x_valid, y_valid, x_test, y_test, map(str, range(10)))
 
 
-def _load_shapes() -> Dataset:
-    """Drawn anew each time, which takes half a second."""
-    splits = [shapes.make_shapes(n, seed) for seed, n in enumerate(shapes.SPLITS)]
-    parts = [part for split in splits for part in (split.images, shapes.directions(split.factors))]
-    return Dataset("shapes", *parts, shapes.DIRECTIONS)
+def _draw(name: str) -> Dataset:
+    """Drawn anew each time, which takes half a second (shapes) or a few seconds (faces)."""
+    if name == "shapes":
+        splits = [shapes.make_shapes(n, seed) for seed, n in enumerate(shapes.SPLITS)]
+        labels = [shapes.directions(split.factors) for split in splits]
+    else:
+        splits = [faces.make_faces(n, seed) for seed, n in enumerate(faces.SPLITS)]
+        labels = [split.factors[:, -1].astype("int64") for split in splits]
+    parts = [part for split, label in zip(splits, labels, strict=True) for part in (split.images, label)]
+    return Dataset(name, *parts, DRAWN[name])
 
 
 def _load_photos() -> Dataset:

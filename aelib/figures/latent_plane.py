@@ -25,6 +25,7 @@ from PIL import Image
 from aelib.figures.style import COLOURS
 from aelib.validate import check_finite, check_images
 
+BITS = (8, 6, 5)  # of a channel: noise in the upper bits alone takes less room
 LIMIT = 250_000  # bytes of HTML: with its still picture (60 KB) and the figures, a chapter stays below 700 KB
 # The view. Jupyter takes script, style, ids and tabindex out of a notebook that is not trusted, and leaves a <div>, its
 # style, and an <img> with a data: address: so everything else is made by the script, and the images stay without it.
@@ -71,8 +72,8 @@ def grid_size(image_shape: tuple[int, ...]) -> int:
     """How many codes a side a plane of such images can have, an odd number from 3 to 31: 19 for 28×28 pixels.
 
     `image_shape`: (height, width) in pixels, or (height, width, channels). Leaves room for 0.8 bytes of HTML a pixel
-    and channel: decoded digits take 0.6, with noise of standard deviation 0.02 0.77, nothing but noise 1.4 (then
-    `plane` refuses so many).
+    and channel: decoded digits take 0.6, with noise of standard deviation 0.02 0.77, nothing but noise 1.4 (so
+    many of these `plane` refuses).
     """
     side = int((290_000 / np.prod(image_shape)) ** 0.5)
     return min(max(side - (side + 1) % 2, 3), 31)
@@ -101,17 +102,22 @@ def plane(
     whole numbers from 0), which `class_names` name; points outside the grid are counted below the plane.
 
     The HTML loads nothing and depends on the arguments alone. It may have 250 KB (1 KB: 1,000 bytes), of which 19×19
-    decoded digits of 28×28 pixels take about 170; see `grid_size`. Raises `ValueError` if it has more, and for wrong
-    shapes, values outside [0, 1], NaN, codes that do not increase, labels that do not fit the points or the names.
+    decoded digits of 28×28 pixels take about 170; see `grid_size`. Where it would have more, images are shown with 64
+    levels a channel, or with 32, instead of 256. Raises `ValueError` if it still has more, and for wrong shapes, values
+    outside [0, 1], NaN, codes that do not increase, labels that do not fit the points or the names.
     """
     xs, ys = _check_axis(xs, "xs"), _check_axis(ys, "ys")
     images = _check_grid(decoder_images, xs, ys)
     names = (_numbers(xs), _numbers(ys))
     dots, outside = _check_points(points, labels, class_names, xs, ys)
     words = {"xlabel": xlabel, "ylabel": ylabel, "title": title}
-    parts = _parts(images, {"xs": names[0], "ys": names[1], **words, "dots": dots, "outside": outside})
-    digest = hashlib.sha256("\0".join(parts.values()).encode("utf-8")).hexdigest()[:12]
-    text = Template(VIEW.replace("$script", SCRIPT)).substitute(parts, id=f"aelib-plane-{digest}")
+    said = {"xs": names[0], "ys": names[1], **words, "dots": dots, "outside": outside}
+    for bits in BITS:
+        parts = _parts(_rounded(images, bits), said)
+        digest = hashlib.sha256("\0".join(parts.values()).encode("utf-8")).hexdigest()[:12]
+        text = Template(VIEW.replace("$script", SCRIPT)).substitute(parts, id=f"aelib-plane-{digest}")
+        if len(text.encode("utf-8")) <= LIMIT:
+            break
     _check_size(len(text.encode("utf-8")), images.shape, len(dots["x"]) if dots else 0)
     return LatentPlane(text, _still(images, names, **words), images.shape[:2], images.shape[2:])
 
@@ -198,6 +204,12 @@ def _check_size(size: int, shape: tuple[int, ...], n_points: int) -> None:
 
 
 # ---- what goes out ----
+
+
+def _rounded(images: np.ndarray, bits: int) -> np.ndarray:
+    """Bytes as the nearest multiples of 2^(8 − bits), and 255: their differences, which a PNG holds, are few, too."""
+    step = 2 ** (8 - bits)
+    return np.minimum(np.rint(images / step) * step, 255).astype("uint8")
 
 
 def _parts(images: np.ndarray, data: dict) -> dict[str, str]:

@@ -39,7 +39,8 @@ def sample_quality(classifier: Classifier, samples, real) -> SampleQuality:
     best = probabilities.max(axis=1)
     coverage = np.bincount(probabilities.argmax(axis=1), minlength=probabilities.shape[1]) / len(probabilities)
     distance = frechet_distance(features, classifier.predict(real)[0])
-    return SampleQuality(coverage, float(best.mean()), float(np.mean(best >= SURE)), distance)
+    # NumPy numbers: where no sample is sure, a ratio of two shares is NaN or inf with a warning, and no exception
+    return SampleQuality(coverage, best.mean(dtype="float64"), np.mean(best >= SURE), distance)
 
 
 def frechet_floor(classifier: Classifier, real) -> float:
