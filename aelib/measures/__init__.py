@@ -1,4 +1,4 @@
-"""Measures: reconstruction, codes, disentanglement, likelihood, the quality of samples, filters as baselines."""
+"""Measures: reconstruction, codes, disentanglement, likelihood, the quality of samples, drawn faces, filters."""
 
 from aelib.lazy import exports
 
@@ -16,6 +16,8 @@ _EXPORTS = {
     "tune_filter": "filters",
     "Classifier": "classifier",
     "train_classifier": "classifier",
+    "FaceReader": "face_reader",
+    "train_face_reader": "face_reader",
     "SampleQuality": "samples",
     "sample_quality": "samples",
     "frechet_floor": "samples",

@@ -10,12 +10,11 @@ import keras
 import numpy as np
 
 from aelib.claims import session_seed
-from aelib.data import cache
 from aelib.data.dataset import Dataset
 from aelib.data.deform import deformed_copies
+from aelib.measures.kept import kept_network
 from aelib.training.compiling import compile_options
 from aelib.training.schedule import budget, one_cycle
-from aelib.training.seed import seed_everything
 from aelib.validate import check_images
 
 RECIPE = 2  # part of the cache's key: to be raised whenever the network or its training changes
@@ -40,22 +39,11 @@ class Classifier:
 def train_classifier(data: Dataset, seed: int | None = None) -> Classifier:
     """A convolutional classifier of `data`, trained in seconds and kept in `data/.cache` for the next time.
 
-    `seed`: by default that of the chapter. Trained or read, it leaves the random numbers in the same state: seeded
-    anew with `seed`. A cached file that is damaged is trained anew; a folder that cannot be written to is no error.
+    `seed`: by default that of the chapter; random numbers go on from it. See `kept_network`.
     """
     seed = session_seed() if seed is None else seed
     content = zlib.crc32(np.ascontiguousarray(data.x_train)) ^ zlib.crc32(data.y_train)
-    path = (
-        cache.CACHE
-        / f"judge-{data.name}-{seed}-{RECIPE}-{keras.backend.backend()}-{keras.__version__}-{content:08x}.keras"
-    )
-    seed_everything(seed)
-    try:
-        network = keras.models.load_model(path)
-    except Exception:  # not there, or damaged: flipped bits of a zip file raise several kinds of error (all were tried)
-        network = _train(data)
-        cache.keep(path, network.save)
-    seed_everything(seed)
+    network = kept_network(f"judge-{data.name}-{seed}-{RECIPE}", seed, content, lambda: _train(data))
     guess = network.predict(data.x_test, batch_size=500, verbose=0)[1].argmax(axis=1)
     return Classifier(network, float(np.mean(guess == data.y_test)))
 
