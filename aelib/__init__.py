@@ -39,23 +39,27 @@ __all__ = ["check", "start"]
 __version__ = "0.2.0"
 
 # The files whose layers and models a saved model may name: after `import aelib` they are registered, and it loads.
-_REGISTERED = ("autoencoder", "tied", "dense", "unpooling", "corruption", "sparse", "vae", "minibatch")
-for _file in _REGISTERED + (("gan",) if keras.backend.backend() == "tensorflow" else ()):
+_REGISTERED = (
+    *("autoencoder", "tied", "dense", "unpooling", "corruption", "sparse", "vae", "minibatch"),
+    *("equalized", "growing_gan"),
+    *(("gan", "r1_gan") if keras.backend.backend() == "tensorflow" else ()),
+)
+for _file in _REGISTERED:
     import_module(f"aelib.models.{_file}")
 
 
-def start(chapter: str, dataset: str | None = None) -> Dataset:
+def start(chapter: str, dataset: str | None = None, *, default: str = "digits") -> Dataset:
     """The setup of every notebook: seed, style, clock, data set. Prints the data set and the seed.
 
     `chapter`: `"02"`, the name under which its checks are recorded. The seed is `$AELIB_SEED` (default 0); the data
-    set is `dataset`, or `$AELIB_DATASET`, or `"digits"`.
+    set is `dataset`, or `$AELIB_DATASET`, or `default`.
     """
     text = os.environ.get("AELIB_SEED") or "0"
     if not text.isdecimal():
         raise ValueError(f"AELIB_SEED is {text!r}: expected a whole number, 0 or more")
     seed_everything(int(text))
     use_style()
-    data = load(dataset)
+    data = load(dataset or os.environ.get("AELIB_DATASET") or default)
     claims.begin(chapter, data.name, int(text))
     print(f"Chapter {chapter} · {data} · seed {text}")
     return data

@@ -13,6 +13,7 @@ from . import (
     denoising,
     disentanglement,
     few_labels,
+    growing,
     growth,
     likelihood,
     quality,
@@ -33,6 +34,7 @@ PARTS = {
     "sparse_codes": sparse_codes,
     "denoising": denoising,
     "disentanglement": disentanglement,
+    "growing": growing,
 }
 QUICK = ("quality",)
 

@@ -4,7 +4,8 @@ Comments, docstrings and layout do not count, prose does not, and neither does a
 reach. What it reaches is found by reading the code, never by running it: imports, direct and transitive, wherever they
 stand. A package whose `__init__.py` re-exports lazily says so in a dict `_EXPORTS = {"name": "sub-module"}`; then
 `from aelib.models import name` needs that sub-module and not the whole room. Importing a module runs the `__init__.py`
-of the packages above it, which therefore counts, too, but for its `_EXPORTS`, `__all__` and `__version__`. Files beside
+of the packages above it, which therefore counts, too, but for its `_EXPORTS`,
+`_REGISTERED` (whose layers a saved model may name), `__all__` and `__version__`. Files beside
 a module that share its stem (`latent_plane.html` for `latent_plane.py`) belong to it.
 """
 
@@ -16,7 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 DIGITS = 12
-NOT_CODE = {"_EXPORTS", "__all__", "__version__"}  # of an __init__.py
+NOT_CODE = {"_EXPORTS", "_REGISTERED", "__all__", "__version__"}  # of an __init__.py
 NO_MEANING = {"ctx", "kind", "type_comment", "type_ignores"}  # fields of a syntax tree
 MAGIC = re.compile(r"(\s*)(?:\w[\w, ]*=\s*)?(?:[%!?].*|[\w.]+\?+)")
 DEFINITIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)

@@ -37,6 +37,8 @@ _EXPORTS = {
     "ring_images": "ring",
     "nearest_mode": "ring",
     "batches": "batching",
+    "shrink": "pyramid",
+    "enlarge": "pyramid",
 }
 __all__ = list(_EXPORTS)
 __getattr__, __dir__ = exports(__name__, _EXPORTS)

@@ -11,6 +11,7 @@ _EXPORTS = {
     "LearningCurve": "learning_curve",
     "averaged": "snapshots",
     "Snapshots": "snapshots",
+    "FadeIn": "fading",
 }
 __all__ = list(_EXPORTS)
 __getattr__, __dir__ = exports(__name__, _EXPORTS)

@@ -17,6 +17,7 @@ PAYS_FROM = {
     "convolutional": 1_000,
     "recurrent": 400,
     "gan": 400,
+    "growing gan": math.inf,
     "random": math.inf,
     "top-k": math.inf,
 }
@@ -25,11 +26,11 @@ PAYS_FROM = {
 def compile_options(family: str, steps: int) -> dict[str, bool | int]:
     """What to give `compile(…)` beside optimizer and loss: 16 steps per call, and XLA if it pays.
 
-    `family`: what the model is made of: `"dense"`, `"convolutional"`, `"recurrent"`, `"gan"` (convolutional),
-    `"random"` if a layer draws random numbers at every step (noise, dropout, the sampling of a VAE), or `"top-k"` if
-    one keeps the k largest codes. `steps`: how many optimizer steps it will train. XLA makes a step faster and takes
-    seconds to compile it: many steps pay for that. On JAX every model is compiled: otherwise a step runs operation by
-    operation.
+    `family`: what the model is made of: `"dense"`, `"convolutional"`, `"recurrent"`, `"gan"` (a DCGAN),
+    `"growing gan"`, `"random"` if a layer draws random numbers at every step (noise, dropout, the sampling of a VAE),
+    or `"top-k"` if one keeps the k largest codes. `steps`: how many optimizer steps it will train. XLA makes a step
+    faster and takes seconds to compile it: many steps pay for that. On JAX every model is compiled: otherwise a step
+    runs operation by operation.
     Raises `ValueError` for another family, and unless `steps` is at least 1.
     """
     if family not in PAYS_FROM or steps < 1:
