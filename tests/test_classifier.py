@@ -80,6 +80,15 @@ def test_frechet_distance_against_a_general_square_root():
     assert frechet_distance(b, a) == pytest.approx(expected, rel=1e-6)
 
 
+def test_frechet_distance_of_fewer_images_than_features_is_that_of_more():
+    """Thirty more features that are always 0 change nothing, but the matrix whose eigenvalues are taken."""
+    rng = np.random.default_rng(4)
+    a, b = rng.normal(size=(20, 6)), rng.normal(1, 2, size=(25, 6))
+    wide_a, wide_b = (np.pad(features, ((0, 0), (0, 30))) for features in (a, b))
+    assert frechet_distance(wide_a, wide_b) == pytest.approx(frechet_distance(a, b), rel=1e-6)
+    assert frechet_distance(wide_a, wide_a) == pytest.approx(0, abs=1e-6)
+
+
 def test_frechet_distance_to_itself_is_zero_also_if_a_feature_is_constant():
     a = np.hstack([RNG.normal(size=(50, 3)), np.zeros((50, 2))])
     assert frechet_distance(a, a) == pytest.approx(0, abs=1e-6)

@@ -43,12 +43,14 @@ CHAPTERS = (
     Chapter("11", "GAN", "a critic for\nthe decoder", "08", (3.8, 2.8)),
     Chapter("12", "DCGAN", "convolutions", "11", (5.1, 2.8)),
     Chapter("13", "Conditional", "a choice of class", "12", (5.1, 4)),
+    Chapter("14", "Growing", "small pictures first", "12", (6.5, 2.8)),
+    Chapter("14b", "Its devices", "one left out at a time", "14", (6.5, 4)),
 )
 
 
 def draw_map() -> plt.Figure:
     """The chapters as boxes, an arrow from each to those that build on it; chapters to come have dashed outlines."""
-    figure, axis = plt.subplots(figsize=(11.5, 4.8))
+    figure, axis = plt.subplots(figsize=(13, 4.8))
     boxes = {}
     for chapter in CHAPTERS:
         edge, fill = ("C0", "#DCEBF5") if chapter.present else ("0.6", "white")
@@ -61,7 +63,7 @@ def draw_map() -> plt.Figure:
             ends = {"patchA": boxes[chapter.after], "patchB": boxes[chapter.number]}
             start = next(other.place for other in CHAPTERS if other.number == chapter.after)
             axis.annotate("", chapter.place, start, arrowprops={"arrowstyle": "-|>", "color": "0.5", **ends})
-    axis.set(xlim=(-0.5, 5.7), ylim=(4.5, -0.3))
+    axis.set(xlim=(-0.5, 7.1), ylim=(4.5, -0.3))
     axis.axis("off")
     axis.set_title("Each chapter adds one thing (+) to the one its arrow comes from")
     return figure

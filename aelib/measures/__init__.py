@@ -1,4 +1,4 @@
-"""Measures: reconstruction, codes, disentanglement, likelihood, the quality of samples, drawn faces, filters."""
+"""Measures: reconstruction, codes, disentanglement, likelihood, the quality of samples, drawn faces, bands, filters."""
 
 from aelib.lazy import exports
 
@@ -18,6 +18,11 @@ _EXPORTS = {
     "train_classifier": "classifier",
     "FaceReader": "face_reader",
     "train_face_reader": "face_reader",
+    "combination_shares": "factors",
+    "factor_spread": "factors",
+    "total_variation": "factors",
+    "image_bands": "bands",
+    "band_distances": "bands",
     "SampleQuality": "samples",
     "sample_quality": "samples",
     "frechet_floor": "samples",

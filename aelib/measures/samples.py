@@ -60,9 +60,13 @@ def frechet_distance(a, b) -> float:
     if a.ndim != 2 or b.ndim != 2 or a.shape[1] != b.shape[1] or min(len(a), len(b)) < 2:
         raise ValueError(f"features have the shapes {a.shape} and {b.shape}: expected (n, d) twice, n at least 2")
     cov_a, cov_b = np.atleast_2d(np.cov(a, rowvar=False)), np.atleast_2d(np.cov(b, rowvar=False))
-    values, vectors = eigh(cov_a)
-    root = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
-    # Σₐ^½ Σ_b Σₐ^½ is symmetric and has the eigenvalues of Σₐ Σ_b: no square root of a general matrix is needed.
-    overlap = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ cov_b @ root), 0)).sum()
+    # Σₐ = HᵀH, and H Σ_b Hᵀ is symmetric and has the eigenvalues of Σₐ Σ_b, but for zeros: no square root of a general
+    # matrix is needed. H is a root of Σₐ, or the data themselves, if that makes the matrix smaller.
+    if len(a) < a.shape[1]:
+        half = (a - a.mean(axis=0)) / np.sqrt(len(a) - 1)
+    else:
+        values, vectors = eigh(cov_a)
+        half = vectors * np.sqrt(np.maximum(values, 0)) @ vectors.T
+    overlap = np.sqrt(np.maximum(np.linalg.eigvalsh(half @ cov_b @ half.T), 0)).sum()
     squared = np.square(a.mean(axis=0) - b.mean(axis=0)).sum()
     return max(0.0, float(squared + np.trace(cov_a) + np.trace(cov_b) - 2 * overlap))
