@@ -6,7 +6,7 @@ COURSE = "$(or $(shell $(FIND_PYTHON)),$(error Python 3.11, 3.12 or 3.13 is need
 given = $(if $(filter command,$(origin $1)),$($1))
 option = $(if $(strip $2),$1 "$(strip $2)")
 
-.PHONY: help setup lab test check lint run claims readme bench clean
+.PHONY: help setup lab test check lint run claims readme bench weights clean
 
 help:
 	@$(COURSE) help
@@ -42,6 +42,9 @@ readme:
 # Alone on the machine: it measures seconds. Each part's results are written as soon as it is finished.
 bench:
 	@$(COURSE) bench $(PART) $(if $(QUICK),--quick) $(ARGS)
+
+weights:
+	@$(COURSE) weights $(NAME) $(ARGS)
 
 clean:
 	@$(COURSE) clean

@@ -8,6 +8,7 @@
   claims   measure what the chapters claim            [02] [--dataset mnist] [--seed 1] [--seeds 0-7]
   readme   write the chapters table of README.md      [run.jsonl]
   bench    measure quality and speed, about an hour   [part] [--quick]
+  weights  train what the course ships, 20 minutes    [name]
   setup    install, and no more
   clean    remove .venv, caches and build leftovers   (never what you put into data/)
 
@@ -31,10 +32,10 @@ from subprocess import DEVNULL, PIPE, STDOUT, Popen
 
 NEEDED: tuple = ("3.11", "3.12", "3.13")  # A SyntaxError here: this Python is too old. Start it with one of these.
 RUFF, PYTEST = [["-m", "ruff", "check"], ["-m", "ruff", "format", "--check"]], ["-m", "pytest"]
-COMMANDS = {"test": [PYTEST], "check": [*RUFF, [*PYTEST, "tests", "-q"]], "lint": RUFF, "bench": [["-m", "benchmarks"]]}
-COMMANDS.update({name: [["tools/notebooks.py", name]] for name in ("run", "claims")}, readme=[["tools/readme.py"]])
-WINDOWS = os.name == "nt"
-ROOT = Path(__file__).resolve().parent
+COMMANDS = {"test": [PYTEST], "check": [*RUFF, [*PYTEST, "tests", "-q"]], "lint": RUFF, "readme": [["tools/readme.py"]]}
+COMMANDS.update({name: [["tools/notebooks.py", name]] for name in ("run", "claims")})
+COMMANDS.update(bench=[["-m", "benchmarks"]], weights=[["-m", "benchmarks.weights"]])
+WINDOWS, ROOT = os.name == "nt", Path(__file__).resolve().parent
 VENV, LOCK, LOG = ROOT / ".venv", ROOT / ".venv.lock", ROOT / ".venv.log"
 PYTHON = str(VENV / ("Scripts/python.exe" if WINDOWS else "bin/python"))
 STAMP = VENV / ".stamp"  # the last step of an installation writes it: without it, the installation was interrupted
@@ -219,10 +220,8 @@ def setup(asked: str, constraints: str) -> None:
 
 def main(command: str = "help", *arguments: str) -> int:
     """Do what the command line says; returns the exit code."""
-    if command in ("help", "-h", "--help"):
-        return print(__doc__.rstrip()) or 0
-    if command == "clean":
-        return clean() or 0
+    if command in ("help", "-h", "--help", "clean"):
+        return (clean() if command == "clean" else print(__doc__.rstrip())) or 0
     if command not in (*COMMANDS, "lab", "setup"):
         sys.exit(f"There is no command {command!r}: python course.py lists them.")
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)

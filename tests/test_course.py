@@ -39,6 +39,7 @@ def course(tmp_path, machine) -> types.ModuleType:
         ),
         (["readme", "run.jsonl"], ["tools/readme.py run.jsonl"]),
         (["bench", "share", "--quick"], ["-m benchmarks share --quick"]),
+        (["weights", "style_faces"], ["-m benchmarks.weights style_faces"]),
         (["setup"], []),
     ],
 )
