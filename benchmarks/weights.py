@@ -76,7 +76,7 @@ def train(name: str, steps: int) -> None:
 
     from .machine import describe
 
-    recipe = RECIPES[name]
+    recipe, commit = RECIPES[name], _commit()
     began = time.monotonic()
     seed_everything(SEED)
     faces = make_faces(LESSONS, LESSONS_SEED).images
@@ -92,7 +92,7 @@ def train(name: str, steps: int) -> None:
     shipped.halve_precision(generator)
     told = asdict(recipe) | {
         "command": f"python course.py weights {name}",
-        "commit": _commit(),
+        "commit": commit,
         "data": f"{LESSONS:,} faces of 32×32, make_faces({LESSONS}, seed={LESSONS_SEED})",
         "steps": steps,
         "batch": BATCH,

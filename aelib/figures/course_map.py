@@ -45,6 +45,7 @@ CHAPTERS = (
     Chapter("13", "Conditional", "a choice of class", "12", (5.1, 4)),
     Chapter("14", "Growing", "small pictures first", "12", (6.5, 2.8)),
     Chapter("14b", "Its devices", "one left out at a time", "14", (6.5, 4)),
+    Chapter("15", "StyleGAN", "a style for each size", "14", (6.5, 1.2)),
 )
 
 

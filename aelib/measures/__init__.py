@@ -27,6 +27,7 @@ _EXPORTS = {
     "sample_quality": "samples",
     "frechet_floor": "samples",
     "frechet_distance": "samples",
+    "precision_and_recall": "neighbours",
     "log_importance_weights": "likelihood",
     "importance_weighted_bound": "likelihood",
     "mutual_information": "disentanglement",

@@ -41,7 +41,7 @@ class ModulatedConv2D(EqualizedConv2D):
 
     def call(self, inputs):
         maps, style = inputs
-        out = self.convolution_op(maps * style[:, None, None, :], self.kernel)
+        out = self.convolution_op(maps * style[:, None, None, :], self.kernel)  # with the kernel times its scale
         if self.demodulate:
             power = ops.square(style) @ ops.sum(ops.square(self.scale * self.kernel), axis=(0, 1))
             out *= self.gain * ops.rsqrt(power + 1e-8)[:, None, None, :]
