@@ -1,4 +1,4 @@
-"""Figures: the one style, what several chapters draw, the latent plane, the map of the course."""
+"""Figures: the one style, what several chapters draw, the latent plane, the style explorer, the map of the course."""
 
 from aelib.lazy import exports
 
@@ -15,6 +15,8 @@ _EXPORTS = {
     "grid": "latent_plane",
     "grid_size": "latent_plane",
     "plane": "latent_plane",
+    "StyleExplorer": "style_explorer",
+    "explorer": "style_explorer",
     "draw_field": "ring",
     "draw_noise_plane": "ring",
     "Chapter": "course_map",
