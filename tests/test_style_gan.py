@@ -1,5 +1,8 @@
 """StyleGAN: modulated convolution against kernels of each image's own, styles, truncation, mixtures, saving."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -320,6 +323,23 @@ def test_a_style_gan_saves_loads_and_trains_on(tmp_path):
     np.testing.assert_array_equal(synthesize(loaded.generator, w, noise), synthesize(model.generator, w, noise))
     loaded.fit(images, batch_size=4, verbose=0)
     assert np.abs(synthesize(loaded.generator, w, noise) - synthesize(model.generator, w, noise)).max() > 0
+
+
+def test_a_saved_generator_loads_in_a_new_process_that_imports_aelib_alone(tmp_path):
+    network = generator()
+    network.save(tmp_path / "generator.keras")
+    np.save(tmp_path / "w.npy", normal(2, 7))
+    script = """if True:
+        import sys
+        import aelib, keras, numpy as np
+        network = keras.models.load_model(sys.argv[1] + "/generator.keras")
+        from aelib.models import synthesize
+        np.save(sys.argv[1] + "/images.npy", synthesize(network, np.load(sys.argv[1] + "/w.npy")))
+    """
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    expected = synthesize(network, np.load(tmp_path / "w.npy"))
+    np.testing.assert_allclose(np.load(tmp_path / "images.npy"), expected, atol=1e-6)
 
 
 def test_the_average_of_a_style_generator_is_a_copy_of_its_own():

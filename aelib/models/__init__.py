@@ -55,6 +55,8 @@ _EXPORTS = {
     "growing_generator": "growing_gan",
     "growing_discriminator": "growing_gan",
     "R1GAN": "r1_gan",
+    "super_resolution_network": "super_resolution",
+    "SRGAN": "super_resolution",
     "without_device": "devices",
     "ModulatedConv2D": "style_gan",
     "SlowDense": "style_gan",
