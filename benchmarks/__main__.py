@@ -20,6 +20,7 @@ from . import (
     report,
     share,
     sparse_codes,
+    styles,
 )
 from .machine import describe
 
@@ -35,6 +36,7 @@ PARTS = {
     "denoising": denoising,
     "disentanglement": disentanglement,
     "growing": growing,
+    "styles": styles,
 }
 QUICK = ("quality",)
 

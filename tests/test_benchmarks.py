@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 import aelib  # noqa: F401  (first, so that TensorFlow starts quietly)
-from aelib.data import Dataset, DatasetError
-from aelib.models import linear_autoencoder, stacked_autoencoder
-from benchmarks import adversarial, quality, report, share, textbook
+from aelib.data import Dataset, DatasetError, make_faces
+from aelib.measures import train_face_reader
+from aelib.models import linear_autoencoder, stacked_autoencoder, style_generator
+from benchmarks import adversarial, quality, report, share, styles, textbook
 from benchmarks.__main__ import PARTS, main
 from benchmarks.families import FAMILIES, Recipe
 
@@ -208,3 +209,30 @@ def test_a_missing_data_set_is_one_sentence(monkeypatch, tmp_path):
     monkeypatch.setattr("benchmarks.__main__.describe", dict)
     with pytest.raises(SystemExit, match=r"^quality: mnist could not be downloaded$"):
         main(["quality"])
+
+
+# ---- styles ----
+
+
+def test_without_a_mapping_network_w_is_z_and_no_way_is_longer_than_its_arc():
+    reader, real = train_face_reader(0), make_faces(50, seed=7).images
+    row = styles.measure(style_generator((32, 32, 3), depth=0), reader, real, n=100)
+    assert row["r2_w"] == pytest.approx(row["r2_z"], abs=1e-6) and row["classes_w"] == row["classes_z"]
+    # a straight way between two points of a sphere is shorter than the arc, at most by a factor of π/2 here
+    assert row["path_pixels_w"] < row["path_pixels_z"] < 4 * row["path_pixels_w"]
+    assert all(np.isfinite(value) for value in row.values())
+
+
+def test_styles_are_reported_as_means_and_deviations_of_the_runs():
+    keys = ["frechet", "redrawing", "redrawing_mixed", *(f"redrawing_{level}" for level in range(4))]
+    keys += [f"{key}_{space}" for space in "wz" for key in ("r2", "classes", "path_pixels", "path_reader")]
+    rows = [
+        {"variant": variant.name, "seed": seed} | {key: 0.1 * (place + 1) + seed for place, key in enumerate(keys)}
+        for variant in styles.VARIANTS
+        for seed in (0, 2)
+    ]
+    text = styles.report({"rows": rows, "steps": 9, "redrawing": 3.9, "floor": 0.2})
+    assert "9 steps of 16, mean and standard deviation of 2 runs" in text and "test faces: 3.9" in text
+    assert "| mapping | 1.10 ± 1.41 | 1.20 ± 1.41 | 1.30 ± 1.41 |" in text
+    assert "| w, mapping | 1.80 ± 1.41 |" in text and "| z, no mapping | 2.20 ± 1.41 |" in text
+    assert "| w, no mapping |" not in text
