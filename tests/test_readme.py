@@ -224,8 +224,14 @@ def test_checks_of_two_data_sets_or_two_seeds(course, changes):
 
 
 def test_chapters_of_two_runs(course):
-    course.keep(*GOOD[:3], record("02", 0.6, date="2026-02-01"))
-    course.refuses("do not come from one run", "date is 2026-01-31 and 2026-02-01")
+    course.keep(*GOOD[:3], record("02", 0.6, keras="3.16.0"))
+    course.refuses("do not come from one run", "keras is 3.15.1 and 3.16.0")
+
+
+def test_a_chapter_that_was_added_later_has_its_own_day(course):
+    course.keep(*GOOD[:3], record("02", 0.6, date="2026-02-01", gflops=170.0))
+    text = tool.render(course.root, course.ledger)
+    assert "Measured on 2026-01-31 (02 on 2026-02-01) on the data set" in text
 
 
 def test_an_interrupted_write_leaves_the_readme_as_it_was(course, monkeypatch):

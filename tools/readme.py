@@ -67,8 +67,11 @@ def last_runs(rows: list[dict]) -> dict[str, Run]:
 
 
 def common_circumstances(runs: list[Run], path: Path) -> Circumstances:
-    """The circumstances that all chapters share."""
-    for name in (each.name for each in fields(Circumstances)):
+    """The circumstances that all chapters share, with the date and speed of the first.
+
+    A chapter may have been added on a later day, with the same threads and versions, on a processor of the same kind.
+    """
+    for name in (each.name for each in fields(Circumstances) if each.name not in ("date", "gflops")):
         values = {str(getattr(run.circumstances, name)) for run in runs}
         if len(values) > 1:
             sys.exit(f"The chapters in {path} do not come from one run: {name} is {' and '.join(sorted(values))}.")
@@ -116,9 +119,12 @@ def line_above(common: Circumstances, runs: dict[str, Run]) -> str:
         machine += (
             f" ({common.processor}, about {float(f'{common.gflops:.2g}'):.0f} GFLOP/s in float32 matrix products)"
         )
+    later = [f"{number} on {run.circumstances.date}" for number, run in runs.items() if run.circumstances]
+    later = [text for text in later if not text.endswith(common.date)]
+    added = f" ({', '.join(later)})" if later else ""
     return (
-        f"Measured on {common.date} on the data set `{common.dataset}`{own} with seed {common.seed}, on a machine with "
-        f"{machine}: `make test`, {chapters}, {threads}; "
+        f"Measured on {common.date}{added} on the data set `{common.dataset}`{own} with seed {common.seed}, "
+        f"on a machine with {machine}: `make test`, {chapters}, {threads}; "
         f"TensorFlow {common.tensorflow}, Keras {common.keras}. "
         "Times include the start of a chapter's kernel. Errors are those on unseen images, unless it says otherwise."
     )
