@@ -46,12 +46,15 @@ CHAPTERS = (
     Chapter("14", "Growing", "small pictures first", "12", (6.5, 2.8)),
     Chapter("14b", "Its devices", "one left out at a time", "14", (6.5, 4)),
     Chapter("15", "StyleGAN", "a style for each size", "14", (6.5, 1.2)),
+    Chapter("15b", "Styles", "what each controls", "15", (5.1, 0.1)),
+    Chapter("15c", "Editing", "directions, an encoder", "15", (6.6, 0.1)),
+    Chapter("15d", "Super-resolution", "from 8×8 to 32×32", "15", (8.0, 1.2)),
 )
 
 
 def draw_map() -> plt.Figure:
     """The chapters as boxes, an arrow from each to those that build on it; chapters to come have dashed outlines."""
-    figure, axis = plt.subplots(figsize=(13, 4.8))
+    figure, axis = plt.subplots(figsize=(13, 4.8), gridspec_kw={"left": 0.01, "right": 0.99})
     boxes = {}
     for chapter in CHAPTERS:
         edge, fill = ("C0", "#DCEBF5") if chapter.present else ("0.6", "white")
@@ -64,7 +67,7 @@ def draw_map() -> plt.Figure:
             ends = {"patchA": boxes[chapter.after], "patchB": boxes[chapter.number]}
             start = next(other.place for other in CHAPTERS if other.number == chapter.after)
             axis.annotate("", chapter.place, start, arrowprops={"arrowstyle": "-|>", "color": "0.5", **ends})
-    axis.set(xlim=(-0.5, 7.1), ylim=(4.5, -0.3))
+    axis.set(xlim=(-0.65, 8.6), ylim=(4.5, -0.4))
     axis.axis("off")
     axis.set_title("Each chapter adds one thing (+) to the one its arrow comes from")
     return figure
