@@ -4,14 +4,12 @@ import base64
 import io
 import json
 import re
-import shutil
-import subprocess
-from html import escape, unescape
-from html.parser import HTMLParser
+from html import unescape
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from in_a_browser import Untrusted, what_a_browser_finds
 from IPython.core.formatters import DisplayFormatter
 
 from aelib.figures import latent_plane
@@ -231,34 +229,6 @@ def test_what_does_not_fit_is_refused_in_one_sentence(change, message):
 # ---- in a browser ----
 
 
-class Untrusted(HTMLParser):
-    """What JupyterLab leaves of an output that is not trusted (packages/apputils/src/sanitizer.ts), as far as used."""
-
-    def __init__(self, html: str):
-        super().__init__()
-        self.kept, self.inside = [], None
-        self.feed(html)
-
-    def handle_starttag(self, tag, attributes):
-        if tag in ("script", "style"):  # goes with all that it holds
-            self.inside = tag
-        else:
-            kept = [
-                f'{name}="{escape(value)}"' for name, value in attributes if name in ("class", "style", "src", "alt")
-            ]
-            self.kept.append(f"<{' '.join([tag, *kept])}>")
-
-    def handle_endtag(self, tag):
-        if tag == self.inside:
-            self.inside = None
-        else:
-            self.kept.append(f"</{tag}>")
-
-    def handle_data(self, data):
-        if not self.inside:
-            self.kept.append(escape(data))
-
-
 # Sends real events to the views, and writes what they show then into the page, which the browser prints.
 DRIVER = """
 <script>
@@ -330,16 +300,9 @@ window.addEventListener("load", () => {  // nothing here waits: the browser prin
 """
 
 
-def find_browser() -> str | None:
-    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-
-
 @pytest.fixture(scope="module")
 def found(tmp_path_factory) -> dict:
     """What the views show in headless Chromium: `one` is used, its `twin` is not, and one stands without scripts."""
-    browser = find_browser()
-    if browser is None:
-        pytest.skip("no Chromium or Chrome is installed: `apt-get install chromium` runs these tests")
     folder = tmp_path_factory.mktemp("browser")
     one = latent_plane.plane(IMAGES, XS, YS, title="</script> & one", xlabel="<x>").html
     dots = latent_plane.plane(IMAGES, XS, YS, points=POINTS, labels=LABELS, class_names=["zero", "one"]).html
@@ -349,17 +312,7 @@ def found(tmp_path_factory) -> dict:
         f'<div id="one">{one}</div><div id="twin">{one}</div><div id="dots" style="width: 320px">{dots}</div>'
         f'<div id="untrusted">{"".join(Untrusted(one).kept)}</div><pre id="found"></pre>{DRIVER}</body></html>'
     )
-    (folder / "page.html").write_text(page, "utf-8")
-    done = subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--window-size=800,900",
-         f"--user-data-dir={folder / 'profile'}", "--dump-dom",
-         (folder / "page.html").as_uri()],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    shutil.rmtree(folder / "profile", ignore_errors=True)
-    text = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert text and text[1], f"{browser} printed no findings (exit {done.returncode}): {done.stderr[-2000:]}"
-    return json.loads(unescape(text[1]))
+    return what_a_browser_finds(page, folder)
 
 
 def assert_shows(state: dict, column: int, row: int) -> None:

@@ -12,9 +12,9 @@ from html import escape, unescape
 import keras
 import numpy as np
 import pytest
+from in_a_browser import Untrusted, what_a_browser_finds
 from IPython.core.formatters import DisplayFormatter
 from PIL import Image
-from test_latent_plane import Untrusted, find_browser
 
 from aelib.figures import explorer, style_explorer
 from aelib.models import load_shipped, style_generator, synthesize
@@ -373,9 +373,6 @@ def views() -> dict[str, str]:
 @pytest.fixture(scope="module")
 def found(tmp_path_factory, views) -> dict:
     """What the views show in headless Chromium: `one` is used, its `twin` is not, and one stands without scripts."""
-    browser = find_browser()
-    if browser is None:
-        pytest.skip("no Chromium or Chrome is installed: `apt-get install chromium` runs these tests")
     folder = tmp_path_factory.mktemp("browser")
     page = (
         f'<!DOCTYPE html><html><meta charset="utf-8"><body style="background: #111; color: #eee">{BEFORE}'
@@ -383,17 +380,7 @@ def found(tmp_path_factory, views) -> dict:
         f'<div id="colour" style="width: 320px">{views["colour"]}</div>'
         f'<div id="untrusted">{"".join(Untrusted(views["one"]).kept)}</div><pre id="found"></pre>{DRIVER}</body></html>'
     )
-    (folder / "page.html").write_text(page, "utf-8")
-    done = subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--window-size=800,900",
-         f"--user-data-dir={folder / 'profile'}", "--dump-dom",
-         (folder / "page.html").as_uri()],
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    shutil.rmtree(folder / "profile", ignore_errors=True)
-    text = re.search(r'<pre id="found">(.*?)</pre>', done.stdout, re.DOTALL)
-    assert text and text[1], f"{browser} printed no findings (exit {done.returncode}): {done.stderr[-2000:]}"
-    return json.loads(unescape(text[1]))
+    return what_a_browser_finds(page, folder)
 
 
 @pytest.mark.parametrize(
