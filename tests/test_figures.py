@@ -100,7 +100,8 @@ def test_thumbnails_keep_apart():
 
 def test_the_map_leads_from_each_chapter_to_one_that_exists():
     numbers = [chapter.number for chapter in course_map.CHAPTERS]
-    assert [number for number in numbers if number.isdecimal()] == [f"{i:02}" for i in range(1, 16)]
+    chapters = [number for number in numbers if number.isdecimal()]
+    assert chapters == [f"{i + 1:02}" for i in range(len(chapters))]  # none is left out
     assert numbers == sorted(numbers)  # a companion, such as 02b, follows its chapter
     assert all(
         chapter.after is None or numbers.index(chapter.after) < i for i, chapter in enumerate(course_map.CHAPTERS)

@@ -36,6 +36,8 @@ _EXPORTS = {
     "make_ring": "ring",
     "ring_images": "ring",
     "nearest_mode": "ring",
+    "Tumours": "tumours",
+    "split_tumours": "tumours",
     "batches": "batching",
     "shrink": "pyramid",
     "enlarge": "pyramid",

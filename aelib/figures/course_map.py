@@ -49,6 +49,7 @@ CHAPTERS = (
     Chapter("15b", "Styles", "what each controls", "15", (5.1, 0.1)),
     Chapter("15c", "Editing", "directions, an encoder", "15", (6.6, 0.1)),
     Chapter("15d", "Super-resolution", "from 8×8 to 32×32", "15", (8.0, 1.2)),
+    Chapter("16", "Strangers", "what does not belong", "02", (3.1, 4)),
 )
 
 

@@ -1,4 +1,5 @@
-"""Measures: reconstruction, codes, disentanglement, likelihood, the quality of samples, drawn faces, bands, filters."""
+"""Measures: reconstruction, codes, disentanglement, likelihood, the quality of samples, drawn faces, bands, filters,
+anomalies."""
 
 from aelib.lazy import exports
 
@@ -31,6 +32,10 @@ _EXPORTS = {
     "factor_movement": "styles",
     "path_length": "styles",
     "linear_readability": "styles",
+    "usual_detectors": "anomaly",
+    "auroc": "anomaly",
+    "conformal_threshold": "anomaly",
+    "precision_at": "anomaly",
     "log_importance_weights": "likelihood",
     "importance_weighted_bound": "likelihood",
     "mutual_information": "disentanglement",
