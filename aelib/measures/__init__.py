@@ -1,5 +1,5 @@
 """Measures: reconstruction, codes, disentanglement, likelihood, the quality of samples, drawn faces, bands, filters,
-anomalies."""
+anomalies, search."""
 
 from aelib.lazy import exports
 
@@ -36,6 +36,12 @@ _EXPORTS = {
     "auroc": "anomaly",
     "conformal_threshold": "anomaly",
     "precision_at": "anomaly",
+    "METRICS": "retrieval",
+    "similarities": "retrieval",
+    "nearest": "retrieval",
+    "precision_at_k": "retrieval",
+    "mean_average_precision": "retrieval",
+    "graded_gain": "retrieval",
     "log_importance_weights": "likelihood",
     "importance_weighted_bound": "likelihood",
     "mutual_information": "disentanglement",
