@@ -5,6 +5,7 @@ Introduced in chapter 17.
 
 import numpy as np
 from sklearn.metrics import average_precision_score, ndcg_score
+from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances, linear_kernel
 
 from aelib.validate import check_finite, is_count
 
@@ -25,15 +26,15 @@ def similarities(queries, database, metric: str = "euclidean") -> np.ndarray:
         raise ValueError(
             f"queries have {queries.shape[1]} numbers each, database items {database.shape[1]}: expected as many"
         )
-    squares, of_items = (np.square(rows).sum(axis=1) for rows in (queries, database))
     if metric == "cosine":
-        if not squares.all() or not of_items.all():
+        if not (queries.any(axis=1).all() and database.any(axis=1).all()):
             raise ValueError(
                 "a row holds only zeros, so it has no angle: expected rows that are not 0, or another metric"
             )
-        return (queries @ database.T) / np.sqrt(squares)[:, None] / np.sqrt(of_items)
-    products = queries @ database.T
-    return products if metric == "inner product" else 2 * products - squares[:, None] - of_items
+        return cosine_similarity(queries, database)
+    if metric == "inner product":
+        return linear_kernel(queries, database)
+    return -euclidean_distances(queries, database, squared=True)
 
 
 def nearest(queries, database, k: int, metric: str = "euclidean") -> np.ndarray:
