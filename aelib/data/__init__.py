@@ -1,4 +1,4 @@
-"""Data: sets of images by name, deformed copies, and what is drawn or made by code."""
+"""Data: sets of images by name, deformed copies, what is drawn or made by code, and texts."""
 
 from aelib.lazy import exports
 
@@ -9,6 +9,7 @@ _EXPORTS = {
     "load": "loading",
     "IDX_FILES": "idx",
     "deformed_copies": "deform",
+    "block_masks": "masks",
     "check_sequences": "sequences",
     "rows_as_steps": "sequences",
     "as_images": "sequences",
@@ -41,6 +42,12 @@ _EXPORTS = {
     "batches": "batching",
     "shrink": "pyramid",
     "enlarge": "pyramid",
+    "TextDataset": "text",
+    "load_text": "text",
+    "load_docstrings": "text",
+    "load_texts": "text",
+    "vocabulary": "text",
+    "word_counts": "text",
 }
 __all__ = list(_EXPORTS)
 __getattr__, __dir__ = exports(__name__, _EXPORTS)

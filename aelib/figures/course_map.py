@@ -50,13 +50,17 @@ CHAPTERS = (
     Chapter("15c", "Editing", "directions, an encoder", "15", (6.6, 0.1)),
     Chapter("15d", "Super-resolution", "from 8×8 to 32×32", "15", (8.0, 1.2)),
     Chapter("16", "Strangers", "what does not belong", "02", (3.1, 4)),
+    Chapter("16b", "One digit", "hide half, rebuild it", "16", (3.1, 5)),
+    Chapter("16c", "Likelihood", "is it low for strangers?", "16", (4.6, 5)),
     Chapter("17", "Search", "what counts as alike", "06", (0.6, 5)),
+    Chapter("17b", "Bits", "codes as addresses", "17", (0, 6)),
+    Chapter("17c", "Clusters", "groups without labels", "17", (1.35, 6)),
 )
 
 
 def draw_map() -> plt.Figure:
     """The chapters as boxes, an arrow from each to those that build on it; chapters to come have dashed outlines."""
-    figure, axis = plt.subplots(figsize=(13, 5.6), gridspec_kw={"left": 0.01, "right": 0.99})
+    figure, axis = plt.subplots(figsize=(13, 6.3), gridspec_kw={"left": 0.01, "right": 0.99})
     boxes = {}
     for chapter in CHAPTERS:
         edge, fill = ("C0", "#DCEBF5") if chapter.present else ("0.6", "white")
@@ -69,7 +73,7 @@ def draw_map() -> plt.Figure:
             ends = {"patchA": boxes[chapter.after], "patchB": boxes[chapter.number]}
             start = next(other.place for other in CHAPTERS if other.number == chapter.after)
             axis.annotate("", chapter.place, start, arrowprops={"arrowstyle": "-|>", "color": "0.5", **ends})
-    axis.set(xlim=(-0.65, 8.6), ylim=(5.45, -0.4))
+    axis.set(xlim=(-0.65, 8.6), ylim=(6.4, -0.4))
     axis.axis("off")
     axis.set_title("Each chapter adds one thing (+) to the one its arrow comes from")
     return figure

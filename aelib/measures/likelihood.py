@@ -10,14 +10,15 @@ from aelib.models.vae import VAE, bernoulli_nats
 from aelib.validate import check_finite
 
 
-def log_importance_weights(vae: VAE, images, samples: int, seed: int = 0) -> np.ndarray:
+def log_importance_weights(vae: VAE, images, samples: int, seed: int = 0, *, nats=bernoulli_nats) -> np.ndarray:
     """log p(x | z) + log p(z) − log q(z | x) for `samples` draws of z from q(z | x) per image: `(samples, n)`, in nats.
 
     `images`: of 0 and 1, `(n, height, width, channels)`; raises `ValueError` for grey ones, whose likelihood is no
-    probability. `metrics.importance_weighted_bound` makes a bound of them; the mean of all is the ELBO.
+    probability. With another loss `nats` of the VAE, the images that it is made for, which are not checked.
+    `importance_weighted_bound` makes a bound of them; the mean of all is the ELBO.
     """
     images = np.asarray(images, "float32")
-    if not np.isin(images, (0, 1)).all():
+    if nats is bernoulli_nats and not np.isin(images, (0, 1)).all():
         raise ValueError(
             "images hold values other than 0 and 1: the bound is one of binary images, binarise them first"
         )
@@ -31,10 +32,10 @@ def log_importance_weights(vae: VAE, images, samples: int, seed: int = 0) -> np.
         z = mean + np.exp(0.5 * log_variance) * epsilon
         # log N(z; 0, 1) − log N(z; μ, σ²): the constants ½ log 2π cancel
         ratio = 0.5 * (np.square(epsilon) + log_variance - np.square(z)).sum(axis=1)
-        nats = np.concatenate(
-            [bernoulli_nats(images[i : i + 1000], vae.decoder(z[i : i + 1000])) for i in range(0, len(z), 1000)]
+        distortion = np.concatenate(
+            [nats(images[i : i + 1000], vae.decoder(z[i : i + 1000])) for i in range(0, len(z), 1000)]
         )
-        weights.append(ratio - nats)
+        weights.append(ratio - distortion)
     return np.stack(weights)
 
 

@@ -34,6 +34,7 @@ _EXPORTS = {
     "Sampling": "vae",
     "kl_to_prior": "vae",
     "bernoulli_nats": "vae",
+    "logistic_nats": "logistic",
     "VAE": "vae",
     "stacked_vae": "vae",
     "as_vae": "vae",
