@@ -8,7 +8,17 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from aelib.data import DatasetError, load_docstrings, load_text, load_texts, text, vocabulary, word_counts
+from aelib.data import (
+    DatasetError,
+    docstrings,
+    documents,
+    load_docstrings,
+    load_text,
+    load_texts,
+    text,
+    vocabulary,
+    word_counts,
+)
 
 WORDS = [f"{a}{b}" for a in ("ka", "lo", "mi", "nu", "pe", "ri") for b in ("bar", "dok", "fen", "gul", "hip", "jos")]
 
@@ -75,7 +85,7 @@ def test_docstrings_of_modules_classes_methods_and_functions_are_found(package):
             f'NAME = """{prose(95)}"""',
         ),
     )
-    found = text.read_docstrings("madeup")
+    found = docstrings.read_docstrings("madeup")
     assert [d.text for d in found] == [module_text, *long[:5], prose(94, 30)]
     names = ["meals.py", "bake", "Pot", "Pot.stir", "fry", "cook", "enough"]
     assert [d.title for d in found] == [f"madeup.cooking: {name}" for name in names]
@@ -87,7 +97,7 @@ def test_tests_vendored_and_private_code_are_left_out(package):
     kept = {"a": one, "sub__in___private": one, "sub__in__deep__in__b": one}
     left = ("tests__in__a", "sub__in__tests__in__a", "externals__in__a", "_lib__in__a", "_own", "sub__in__conftest")
     package(**kept, **dict.fromkeys(left, one))
-    found = [(d.source, d.label) for d in text.read_docstrings("madeup")]
+    found = [(d.source, d.label) for d in docstrings.read_docstrings("madeup")]
     assert found == [
         ("madeup/a.py", "madeup"),
         ("madeup/sub/_private.py", "madeup.sub"),
@@ -111,7 +121,7 @@ def test_tests_vendored_and_private_code_are_left_out(package):
     ],
 )
 def test_the_label_is_the_subpackage(file, label):
-    assert text._label(text.PurePosixPath(file)) == label
+    assert docstrings._label(docstrings.PurePosixPath(file)) == label
 
 
 def test_a_split_is_stratified_repeatable_and_whole(package, monkeypatch):
@@ -132,8 +142,8 @@ def test_a_split_is_stratified_repeatable_and_whole(package, monkeypatch):
         assert len(x) == len(y) == len(sources) == len(titles) and y.dtype == np.int64
         for label, source, title in zip(y, sources, titles, strict=True):
             assert source.startswith(f"madeup/part{label}/") and title.startswith(f"madeup.part{label}: f")
-    rglob = text.Path.rglob
-    monkeypatch.setattr(text.Path, "rglob", lambda *args: reversed(list(rglob(*args))))  # another file system
+    rglob = docstrings.Path.rglob
+    monkeypatch.setattr(docstrings.Path, "rglob", lambda *args: reversed(list(rglob(*args))))  # another file system
     again = load_docstrings(["madeup"])
     assert again.x_test == data.x_test and again.summary == data.summary
     assert data.versions == {"madeup": "unknown"}
@@ -155,28 +165,31 @@ def test_near_duplicates_are_dropped_by_the_stated_rule():
     words = [f"word{i}" for i in range(200)]
 
     def document(*numbers):
-        return text.Document(" ".join(words[i] for i in numbers), "a", "a", "a")
+        return documents.Document(" ".join(words[i] for i in numbers), "a", "a", "a")
 
     first = document(*range(34))  # 30 sequences
     at_half = document(*range(24), *range(50, 60))  # 20 shared of 40: half
     below = document(*range(23), *range(60, 71))  # 19 shared of 41
     other = document(*range(100, 140))
-    shouted = text.Document(other.text.upper().replace(" ", ",\n"), "b", "b", "b")
-    assert text.without_near_duplicates([first, at_half, below, other, shouted]) == [first, below, other]
-    assert text.without_near_duplicates([at_half, first]) == [at_half]
+    shouted = documents.Document(other.text.upper().replace(" ", ",\n"), "b", "b", "b")
+    assert docstrings.without_near_duplicates([first, at_half, below, other, shouted]) == [first, below, other]
+    assert docstrings.without_near_duplicates([at_half, first]) == [at_half]
 
 
 def test_a_document_is_compared_with_those_that_were_kept():
     """b is like a, c is like b and not like a: b goes, c stays."""
-    a, b, c = (text.Document(" ".join(f"w{i}" for i in range(s, s + 34)), "", "", "") for s in (0, 8, 16))
-    assert text.without_near_duplicates([a, b, c]) == [a, c]
-    assert text.without_near_duplicates([b, c]) == [b]
+    a, b, c = (documents.Document(" ".join(f"w{i}" for i in range(s, s + 34)), "", "", "") for s in (0, 8, 16))
+    assert docstrings.without_near_duplicates([a, b, c]) == [a, c]
+    assert docstrings.without_near_duplicates([b, c]) == [b]
 
 
 def test_without_near_duplicates_takes_short_texts_and_none():
-    short = text.Document("two words", "", "", "")
-    assert text.without_near_duplicates([short, short]) == [short, short]  # no five words in a row: nothing to compare
-    assert text.without_near_duplicates([]) == []
+    short = documents.Document("two words", "", "", "")
+    assert docstrings.without_near_duplicates([short, short]) == [
+        short,
+        short,
+    ]  # no five words in a row
+    assert docstrings.without_near_duplicates([]) == []
 
 
 def test_errors_of_packages_say_what_to_do(package):
@@ -195,20 +208,20 @@ def test_errors_of_packages_say_what_to_do(package):
 def test_garbage_collection_is_left_as_it_was(package):
     package(one="def f(:\n")
     with pytest.raises(DatasetError):
-        text.read_docstrings("madeup")
-    assert text.gc.isenabled()
+        docstrings.read_docstrings("madeup")
+    assert docstrings.gc.isenabled()
 
 
 def test_the_installed_packages_give_a_corpus_and_are_not_imported():
     script = """
 import json, sys
-from aelib.data import text
+from aelib.data import docstrings, word_counts
 before = set(sys.modules)
-data = text.load_docstrings()
+data = docstrings.load_docstrings()
 x = (*data.x_train, *data.x_valid, *data.x_test)
 shortest = min(len(t.split()) for t in x)
-new = sorted(m for m in set(sys.modules) - before if m.split(".")[0] in text.PACKAGES)
-counts = text.word_counts(data.x_train, data.x_valid, data.x_test)  # none without a known word
+new = sorted(m for m in set(sys.modules) - before if m.split(".")[0] in docstrings.PACKAGES)
+counts = word_counts(data.x_train, data.x_valid, data.x_test)  # none without a known word
 print(json.dumps([len(x), data.class_names, shortest, new, "skimage" in sys.modules, data.versions]))
 """
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -42,12 +42,12 @@ _EXPORTS = {
     "batches": "batching",
     "shrink": "pyramid",
     "enlarge": "pyramid",
-    "TextDataset": "text",
+    "TextDataset": "documents",
     "load_text": "text",
-    "load_docstrings": "text",
+    "load_docstrings": "docstrings",
     "load_texts": "text",
-    "vocabulary": "text",
-    "word_counts": "text",
+    "vocabulary": "words",
+    "word_counts": "words",
 }
 __all__ = list(_EXPORTS)
 __getattr__, __dir__ = exports(__name__, _EXPORTS)
