@@ -233,8 +233,9 @@ def main(command: str = "help", *arguments: str) -> int:
         parser.add_argument(f"--{name}", dest=f"AELIB_TEST_{name.upper()}")
     own, rest = parser.parse_known_args(arguments)
     os.environ.update({name: value for name, value in vars(own).items() if name.startswith("AELIB") and value})
-    if os.environ.get("AELIB_DATA"):  # kernels run in other folders
-        os.environ["AELIB_DATA"] = str(ROOT / os.environ["AELIB_DATA"])
+    for name in ("AELIB_DATA", "AELIB_TEXTS"):
+        if os.environ.get(name):  # kernels run in other folders
+            os.environ[name] = str(ROOT / os.environ[name])
     setup(own.python, "" if own.newest else os.environ.get("CONSTRAINTS", "constraints.txt").strip())
     steps = [lab(own.port)] if command == "lab" else COMMANDS.get(command, [])
     return next(filter(None, (call(*step, *(rest if step is steps[-1] else [])) for step in steps)), 0)

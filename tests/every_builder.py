@@ -11,6 +11,8 @@ from aelib.models import (
     MaskingNoise,
     conv_autoencoder,
     linear_autoencoder,
+    mask_words,
+    masked_language_model,
     sparse_autoencoder,
     stacked_autoencoder,
 )
@@ -55,3 +57,12 @@ def outputs(model):
     """Of the whole, of the decoder on the encoder's codes, and the codes; with switches, these after the codes."""
     codes = model.encoder(IMAGES)
     return [np.asarray(part) for part in (model(IMAGES), model.decoder(codes), *keras.tree.flatten(codes))]
+
+
+# A model of texts, not of images: what it is shown, the places that it is asked about, and the answers.
+SHOWN, PLACES, ANSWERS = mask_words(np.random.default_rng(0).integers(9, size=(12, 7)), 9)
+
+
+def language_model():
+    """A masked language model of nine words."""
+    return masked_language_model(9, 7, width=8, blocks=1, heads=2)

@@ -13,7 +13,7 @@ assert "tensorflow" not in sys.modules, "import and start have loaded TensorFlow
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
-from every_builder import BUILDERS, IMAGES, outputs  # noqa: E402
+from every_builder import ANSWERS, BUILDERS, IMAGES, PLACES, SHOWN, language_model, outputs  # noqa: E402
 from test_jax import KINDS  # noqa: E402
 
 from aelib import measures  # noqa: E402
@@ -35,6 +35,15 @@ for kind in KINDS:
     assert np.isfinite(losses).all(), kind
     model.save(folder / f"jax {kind}.keras")
     np.savez(folder / f"jax {kind}.npz", *outputs(model))
+
+loaded = keras.models.load_model(folder / "words.keras")
+np.testing.assert_allclose(np.asarray(loaded([SHOWN, PLACES])), np.load(folder / "words.npz")["arr_0"], atol=1e-4)
+words = language_model()
+words.compile(keras.optimizers.Adam(0.01), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+losses = words.fit([SHOWN, PLACES], ANSWERS, epochs=20, verbose=0).history["loss"]
+assert losses[-1] < losses[0]
+words.save(folder / "jax words.keras")
+np.savez(folder / "jax words.npz", np.asarray(words([SHOWN, PLACES])))
 
 vae = stacked_vae(IMAGES.shape[1:], (9,), 3)
 vae.compile(keras.optimizers.Adam(0.01), bernoulli_nats, **compile_options("random", 40))

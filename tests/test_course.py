@@ -79,11 +79,12 @@ def test_data_set_seed_and_ledger_of_a_test_are_handed_to_pytests_configuration(
     assert machine.calls == [[course.PYTHON, "-m", "pytest", "-x"]]
 
 
-def test_a_relative_data_folder_lies_in_the_course(course, monkeypatch):
+@pytest.mark.parametrize("name", ["AELIB_DATA", "AELIB_TEXTS"])
+def test_a_relative_folder_lies_in_the_course(course, monkeypatch, name):
     for given, expected in (("my data", course.ROOT / "my data"), (str(ROOT / "data"), ROOT / "data"), ("", "")):
-        monkeypatch.setenv("AELIB_DATA", given)
+        monkeypatch.setenv(name, given)
         course.main("setup")
-        assert os.environ["AELIB_DATA"] == str(expected)
+        assert os.environ[name] == str(expected)
 
 
 def test_the_help_names_every_command_and_installs_nothing(course, capsys):

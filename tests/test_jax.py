@@ -9,7 +9,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from every_builder import BUILDERS, IMAGES, outputs
+from every_builder import ANSWERS, BUILDERS, IMAGES, PLACES, SHOWN, language_model, outputs
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 TESTS = Path(__file__).parent
@@ -22,6 +22,9 @@ def test_models_build_fit_save_and_load_on_jax_and_across_backends(tmp_path):
         model = BUILDERS[kind]()
         model.save(tmp_path / f"{kind}.keras")
         np.savez(tmp_path / f"{kind}.npz", *outputs(model))
+    words = language_model()
+    words.save(tmp_path / "words.keras")
+    np.savez(tmp_path / "words.npz", words([SHOWN, PLACES]))
     environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(TESTS.parent), os.environ.get("PYTHONPATH")]))
     script = [sys.executable, str(TESTS / "on_jax.py"), str(tmp_path)]
@@ -35,3 +38,7 @@ def test_models_build_fit_save_and_load_on_jax_and_across_backends(tmp_path):
             np.testing.assert_allclose(output, expected[key], atol=1e-4, err_msg=kind)
         loaded.compile("adam", "mse", jit_compile=False)
         assert np.isfinite(loaded.fit(IMAGES, IMAGES, verbose=0).history["loss"]).all(), kind
+    words = keras.models.load_model(tmp_path / "jax words.keras")
+    np.testing.assert_allclose(words([SHOWN, PLACES]), np.load(tmp_path / "jax words.npz")["arr_0"], atol=1e-4)
+    words.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
+    assert np.isfinite(words.fit([SHOWN, PLACES], ANSWERS, verbose=0).history["loss"]).all()

@@ -18,7 +18,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 CELL_SECONDS = 1800  # a limit for what hangs, not for what is slow
 START_SECONDS = 300
 KERNEL = "python3"
-SETTINGS = ("AELIB_DATASET", "AELIB_SEED", "AELIB_LEDGER")
+SETTINGS = ("AELIB_DATASET", "AELIB_SEED", "AELIB_LEDGER", "AELIB_TEXTS")
 BROKEN_CLAIM = "AssertionError: ✗"  # how the message of a check begins that does not hold
 
 Job = TypeVar("Job")

@@ -39,6 +39,7 @@ _EXPORTS = {
     "nearest_mode": "ring",
     "Tumours": "tumours",
     "split_tumours": "tumours",
+    "PHOTOGRAPHS": "photos",
     "batches": "batching",
     "shrink": "pyramid",
     "enlarge": "pyramid",
@@ -48,6 +49,9 @@ _EXPORTS = {
     "load_texts": "text",
     "vocabulary": "words",
     "word_counts": "words",
+    "RULES": "grammar",
+    "Grammar": "grammar",
+    "make_grammar": "grammar",
 }
 __all__ = list(_EXPORTS)
 __getattr__, __dir__ = exports(__name__, _EXPORTS)

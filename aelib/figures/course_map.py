@@ -50,11 +50,15 @@ CHAPTERS = (
     Chapter("15c", "Editing", "directions, an encoder", "15", (6.6, 0.1)),
     Chapter("15d", "Super-resolution", "from 8×8 to 32×32", "15", (8.0, 1.2)),
     Chapter("16", "Strangers", "what does not belong", "02", (3.1, 4)),
-    Chapter("16b", "One digit", "hide half, rebuild it", "16", (3.1, 5)),
-    Chapter("16c", "Likelihood", "is it low for strangers?", "16", (4.6, 5)),
+    Chapter("16b", "One digit", "hide half, rebuild it", "16", (3.3, 5)),
+    Chapter("16c", "Likelihood", "is it low for strangers?", "16", (4.8, 5)),
     Chapter("17", "Search", "what counts as alike", "06", (0.6, 5)),
     Chapter("17b", "Bits", "codes as addresses", "17", (0, 6)),
     Chapter("17c", "Clusters", "groups without labels", "17", (1.35, 6)),
+    Chapter("18", "Texts", "ten numbers for a text", "17", (2.85, 6)),
+    Chapter("19", "Compression", "bits, and a file", "09", (5.1, 2.0)),
+    Chapter("19b", "Photographs", "against JPEG", "19", (8.0, 2.0)),
+    Chapter("20", "BERT", "blanks to fill in", "06", (1.95, 5)),
 )
 
 

@@ -37,12 +37,13 @@ def blurred_error(images, rebuilt, sigma: float = 1.0) -> np.ndarray:
 
 
 def pixel_detectors(normal, images, seed: int = 0) -> dict[str, np.ndarray]:
-    """What four detectors of scikit-learn say of each of `images` after learning from `normal`: name -> `(n,)`.
+    """What five detectors of scikit-learn say of each of `images` after learning from `normal`: name -> `(n,)`.
 
     Both are pictures, prepared alike. The squared error of PCA with the components that hold 95 % of the variance; the
-    squared distance to the nearest normal picture; the isolation forest (Liu et al. 2008) and the local outlier factor
-    (Breunig et al. 2000) with scikit-learn's settings (20 neighbours, or all of fewer pictures). Raises `ValueError`
-    for fewer than two normal pictures, none to score, NaN and other sizes.
+    squared distance to the nearest normal picture, and the mean distance to the nearest five; the isolation forest
+    (Liu et al. 2008) and the local outlier factor (Breunig et al. 2000) with scikit-learn's settings (20 neighbours).
+    Of fewer pictures, all are neighbours. Raises `ValueError` for fewer than two normal pictures, none to score, NaN
+    and other sizes.
     """
     normal, images = check_finite(normal, "normal pictures"), check_finite(images, "images")
     if len(normal) < 2 or len(images) == 0 or normal.shape[1:] != images.shape[1:]:
@@ -54,10 +55,11 @@ def pixel_detectors(normal, images, seed: int = 0) -> dict[str, np.ndarray]:
     pca = PCA(0.95, svd_solver="full").fit(normal)
     forest = IsolationForest(random_state=seed).fit(normal)
     outlier = LocalOutlierFactor(min(20, len(normal) - 1), novelty=True).fit(normal)
-    nearest = NearestNeighbors(n_neighbors=1).fit(normal)
+    distances = NearestNeighbors(n_neighbors=min(5, len(normal))).fit(normal).kneighbors(images)[0]
     return {
         "PCA's error": np.square(images - pca.inverse_transform(pca.transform(images))).sum(axis=1),
-        "nearest neighbour": np.square(nearest.kneighbors(images)[0][:, 0]),
+        "nearest neighbour": np.square(distances[:, 0]),
+        "five neighbours": distances.mean(axis=1),
         "isolation forest": -forest.score_samples(images),
         "local outlier factor": -outlier.score_samples(images),
     }

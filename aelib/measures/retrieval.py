@@ -46,9 +46,27 @@ def nearest(queries, database, k: int, metric: str = "euclidean") -> np.ndarray:
     alike = similarities(queries, database, metric)
     if not is_count(k) or k > alike.shape[1]:
         raise ValueError(f"k is {k!r} for a database of {alike.shape[1]}: expected a whole number from 1 to that")
-    chosen = np.argpartition(-alike, k - 1, axis=1)[:, :k]
-    order = np.argsort(-np.take_along_axis(alike, chosen, axis=1), axis=1, kind="stable")
-    return np.take_along_axis(chosen, order, axis=1)
+    return _highest(alike, k)
+
+
+def most_alike(alike, k: int, barred=None) -> np.ndarray:
+    """Which k items are most alike to each query, the most alike first, without the barred ones: `(q, k)`, places.
+
+    `alike`: `(q, n)`, as `similarities` gives it; among equally alike items the order is not defined. `barred`:
+    `(q, n)`, True where an item must not be found, say because it is from the query's own file. Introduced in chapter
+    18. Raises `ValueError` for NaN, other shapes, and a query with fewer than k items that are not barred.
+    """
+    alike = check_finite(alike, "similarities").astype("float64")
+    barred = np.zeros(alike.shape, bool) if barred is None else np.asarray(barred)
+    if alike.ndim != 2 or alike.size == 0 or barred.shape != alike.shape or barred.dtype != bool:
+        raise ValueError(
+            f"similarities are {alike.shape}, barred is {barred.shape} of {barred.dtype}: expected (q, n) for both, "
+            "and True or False in barred"
+        )
+    left = (~barred).sum(axis=1).min()
+    if not is_count(k) or k > left:
+        raise ValueError(f"k is {k!r}, a query has {left} items that are not barred: expected 1 up to that many")
+    return _highest(np.where(barred, -np.inf, alike), k)
 
 
 def precision_at_k(found, database_labels, query_labels) -> float:
@@ -95,6 +113,13 @@ def graded_gain(alike, relevance, k: int = 10) -> float:
     if not is_count(k) or k > alike.shape[1]:
         raise ValueError(f"k is {k!r} for a database of {alike.shape[1]}: expected a whole number from 1 to that")
     return float(ndcg_score(relevance, alike, k=k))
+
+
+def _highest(alike: np.ndarray, k: int) -> np.ndarray:
+    """The places of the k highest values of each row, the highest first."""
+    chosen = np.argpartition(-alike, k - 1, axis=1)[:, :k]
+    order = np.argsort(-np.take_along_axis(alike, chosen, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(chosen, order, axis=1)
 
 
 def _rows(rows, what: str) -> np.ndarray:
