@@ -54,10 +54,42 @@ def test_attention_sums_to_one_and_reaches_as_far_as_it_may():
     assert moved.tolist() == [False, False, False, True, True, True, False]
 
 
+def test_a_head_adds_a_number_for_each_distance_to_its_scores():
+    layer = filled(SelfAttention(3, left=4, longest=9))  # for up to 9 places; here there are 7
+    weights = layer.get_weights()
+    (wq, bq, wk, bk), distances = weights[:4], weights[-1]
+    expected = np.zeros((3, 3, 7, 7))
+    for text, head, here, there in itertools.product(range(3), range(3), range(7), range(7)):
+        columns = slice(4 * head, 4 * head + 4)
+        query, key = (X[text, here] @ wq + bq)[columns], (X[text, there] @ wk + bk)[columns]
+        weight = np.exp(query @ key / 2 + distances[head, there - here + 8]) * (there - here >= -4)
+        expected[text, head, here, there] = weight
+    expected /= expected.sum(axis=-1, keepdims=True)
+    assert distances.shape == (3, 17)
+    np.testing.assert_allclose(layer.attention(X), expected, atol=1e-5)
+
+
+def test_distances_begin_at_zero_so_that_nothing_is_preferred():
+    plain, with_distances = SelfAttention(3), SelfAttention(3, longest=7)
+    plain(X), with_distances(X)
+    with_distances.set_weights([*plain.get_weights(), np.zeros((3, 13))])
+    np.testing.assert_allclose(plain(X), with_distances(X), atol=1e-6)
+    fresh = SelfAttention(3, longest=7)
+    fresh(X)
+    assert not np.asarray(fresh.distances).any()
+
+
+def block_of(x, **reach):
+    """A block whose numbers for distances, if there are any, are no longer 0."""
+    model = keras.Model(x, transformer_block(x, 3, "block", **reach))
+    filled(model.get_layer("block_attention"))
+    return model
+
+
 def test_without_positions_the_order_of_the_places_is_not_seen_and_with_them_it_is():
     inputs, order = keras.Input((7, 12)), RNG.permutation(7)
-    for layer, same in ((lambda x: x, True), (Positions(7), False)):
-        model = keras.Model(inputs, transformer_block(layer(inputs), 3, "block"))
+    with_positions = keras.Model(inputs, transformer_block(Positions(7)(inputs), 3, "block"))
+    for model, same in ((block_of(inputs), True), (with_positions, False), (block_of(inputs, longest=7), False)):
         out = np.asarray(model(X))
         assert np.allclose(np.asarray(model(X[:, order])), out[:, order], atol=1e-4) == same
 
@@ -112,7 +144,9 @@ def test_a_masked_language_model_learns_saves_loads_and_stays_tied(tmp_path):
     loaded.fit([shown, places], answers, verbose=0)
     assert [w.shape for w in loaded.weights].count((10, 16)) == 1  # one matrix of vectors, for both ends
     embedding = loaded.get_layer("embedding")
-    code = keras.Model(loaded.inputs[0], loaded.get_layer("code").output)(shown)
+    everywhere = np.tile(np.arange(8, dtype="int32"), (400, 1))
+    code = keras.Model(loaded.inputs, loaded.get_layer("code").output)([shown, everywhere])
+    assert code.shape == (400, 8, 16)
     decoded = np.asarray(code) @ np.asarray(embedding.vectors)[:9].T + np.asarray(embedding.bias)
     expected = np.take_along_axis(decoded, places[:, :, None], axis=1)
     np.testing.assert_allclose(loaded([shown, places]), expected, atol=1e-4)
@@ -144,6 +178,8 @@ def test_a_share_outside_0_to_1_is_refused(share):
         (lambda: SelfAttention(2, left=-1), "left -1"),
         (lambda: SelfAttention(5)(X), "5 heads cannot share a width of 12"),
         (lambda: Positions(0), "longest is 0"),
+        (lambda: SelfAttention(2, longest=0), "longest is 0"),
+        (lambda: SelfAttention(2, longest=6)(X), "7 places, the model has positions for 6"),
         (lambda: TiedEmbedding(4, 0), "width 0"),
         (lambda: replace_head(filled(SelfAttention(3)), 3, np.zeros(4)), "head 3 .*one of 3 heads"),
         (lambda: replace_head(filled(SelfAttention(3)), 0, np.zeros(3)), r"shape \(3,\).* 4 numbers"),

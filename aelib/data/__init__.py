@@ -9,6 +9,7 @@ _EXPORTS = {
     "load": "loading",
     "IDX_FILES": "idx",
     "deformed_copies": "deform",
+    "centred": "centring",
     "block_masks": "masks",
     "check_sequences": "sequences",
     "rows_as_steps": "sequences",

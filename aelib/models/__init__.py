@@ -77,6 +77,8 @@ _EXPORTS = {
     "SelfAttention": "attention",
     "Positions": "attention",
     "transformer_block": "attention",
+    "attention_part": "attention",
+    "dense_part": "attention",
     "replace_head": "attention",
     "TiedEmbedding": "masked_lm",
     "AtPlaces": "masked_lm",

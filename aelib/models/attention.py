@@ -19,13 +19,24 @@ class SelfAttention(keras.layers.Layer):
     Maps `(n, places, width)` to the same shape. Every head has its share of the width, `size = width / heads`: the
     columns of `query`, `key` and `value`, each `(width, width)`, and the rows of `output`, `(width, width)`, that
     belong to it are in the order of the heads. `left`, `right`: how many places to its left and to its right a place
-    may attend to, itself always; None: all. `left=None, right=0` is the causal attention of a language model. The
+    may attend to, itself always; None: all. `left=None, right=0` is the causal attention of a language model.
+    `longest`: how many places the longest sequence has. Each head then learns a number for each distance between two
+    places, 0 at first, and adds it to their score (Raffel et al. 2020, arXiv:1910.10683, section 2.1; there, near
+    distances only have a number of their own). None: the attention does not know the order of the places. The other
     weights are those of `keras.layers.MultiHeadAttention`, in its order, with two axes instead of three. Raises
-    `ValueError` unless the heads share the width evenly. Introduced in chapter 20.
+    `ValueError` unless the heads share the width evenly, and for sequences of more places. Introduced in chapter 20.
     """
 
-    def __init__(self, heads: int, left: int | None = None, right: int | None = None, **kwargs):
+    def __init__(
+        self,
+        heads: int,
+        left: int | None = None,
+        right: int | None = None,
+        longest: int | None = None,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
+        _check_longest(longest, or_none=True)
         if not is_count(heads) or any(
             reach is not None and reach != 0 and not is_count(reach) for reach in (left, right)
         ):
@@ -33,7 +44,7 @@ class SelfAttention(keras.layers.Layer):
                 f"heads is {heads!r}, left {left!r}, right {right!r}: expected at least one head, and 0 places or more "
                 "on each side, or None for all"
             )
-        self.heads, self.left, self.right = heads, left, right
+        self.heads, self.left, self.right, self.longest = heads, left, right, longest
 
     def build(self, input_shape):
         width = input_shape[-1]
@@ -42,6 +53,8 @@ class SelfAttention(keras.layers.Layer):
         for name in ("query", "key", "value", "output"):
             setattr(self, f"{name}_kernel", self.add_weight((width, width), "glorot_uniform", name=f"{name}_kernel"))
             setattr(self, f"{name}_bias", self.add_weight((width,), "zeros", name=f"{name}_bias"))
+        if self.longest is not None:
+            self.distances = self.add_weight((self.heads, 2 * self.longest - 1), "zeros", name="distances")
 
     def call(self, x):
         together = ops.reshape(ops.transpose(self.gather(x), (0, 2, 1, 3)), ops.shape(x))  # the heads side by side
@@ -56,12 +69,20 @@ class SelfAttention(keras.layers.Layer):
         query = self.split(ops.matmul(x, self.query_kernel) + self.query_bias)  # what a place looks for
         key = self.split(ops.matmul(x, self.key_kernel) + self.key_bias)  # what a place offers to be found by
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))) / query.shape[-1] ** 0.5
-        return ops.softmax(scores + self.out_of_reach(ops.shape(x)[1]))
+        return ops.softmax(scores + self.by_distance(x) + self.out_of_reach(ops.shape(x)[1]))
 
     def split(self, x):
         """`(n, places, width)` to `(n, heads, places, size)`: each head has columns of its own."""
         n, places, width = ops.shape(x)
         return ops.transpose(ops.reshape(x, (n, places, self.heads, width // self.heads)), (0, 2, 1, 3))
+
+    def by_distance(self, x):
+        """What each head adds to the score of two places for their distance: `(heads, places, places)`, or 0."""
+        if self.longest is None:
+            return 0.0
+        _check_places(x.shape[1], self.longest)
+        place = ops.arange(ops.shape(x)[1])
+        return ops.take(self.distances, place[None] - place[:, None] + self.longest - 1, axis=1)
 
     def out_of_reach(self, places):
         """0 where a place (row) may attend to another one (column), and −10⁹ where not: `(places, places)`."""
@@ -76,7 +97,8 @@ class SelfAttention(keras.layers.Layer):
         return input_shape
 
     def get_config(self):
-        return {**super().get_config(), "heads": self.heads, "left": self.left, "right": self.right}
+        reach = {"left": self.left, "right": self.right, "longest": self.longest}
+        return {**super().get_config(), "heads": self.heads, **reach}
 
 
 @keras.saving.register_keras_serializable("aelib")
@@ -89,8 +111,7 @@ class Positions(keras.layers.Layer):
 
     def __init__(self, longest: int, **kwargs):
         super().__init__(**kwargs)
-        if not is_count(longest):
-            raise ValueError(f"longest is {longest!r}: expected the places of the longest sequence, at least 1")
+        _check_longest(longest)
         self.longest = longest
 
     def build(self, input_shape):
@@ -98,11 +119,7 @@ class Positions(keras.layers.Layer):
         self.vectors = self.add_weight((self.longest, input_shape[-1]), normal, name="vectors")
 
     def call(self, x):
-        places = x.shape[1]
-        if places is not None and places > self.longest:
-            raise ValueError(
-                f"the sequences have {places} places, the model has positions for {self.longest}: cut them into pieces"
-            )
+        _check_places(x.shape[1], self.longest)
         return x + self.vectors[: ops.shape(x)[1]]
 
     def compute_output_shape(self, input_shape):
@@ -112,19 +129,27 @@ class Positions(keras.layers.Layer):
         return {**super().get_config(), "longest": self.longest}
 
 
-def transformer_block(x, heads: int, name: str, left: int | None = None, right: int | None = None):
+def transformer_block(x, heads: int, name: str, **reach):
     """Attention, then a dense network for each place; each adds to what comes in. `(n, places, width)` to the same.
 
-    Layers of the model, named `{name}_attention` and so on. The hidden layer of the dense network is four times as
-    wide; both parts see their input normalized to mean 0 and variance 1 at each place (layer normalization before
-    each part, Xiong et al. 2020, arXiv:2002.04745). Introduced in chapter 20.
+    Layers of the model, named `{name}_attention` and so on; `reach`: `left`, `right` and `longest` of `SelfAttention`.
+    Both parts see their input normalized to mean 0 and variance 1 at each place (layer normalization before each part,
+    Xiong et al. 2020, arXiv:2002.04745). Introduced in chapter 20.
     """
-    layers, width = keras.layers, x.shape[-1]
-    seen = layers.LayerNormalization(epsilon=1e-5, name=f"{name}_attention_norm")(x)
-    x = layers.Add()([x, SelfAttention(heads, left, right, name=f"{name}_attention")(seen)])
-    seen = layers.LayerNormalization(epsilon=1e-5, name=f"{name}_dense_norm")(x)
-    seen = layers.Dense(4 * width, "relu", name=f"{name}_hidden")(seen)
-    return layers.Add()([x, layers.Dense(width, name=f"{name}_dense")(seen)])
+    return dense_part(attention_part(x, heads, name, **reach), name)
+
+
+def attention_part(x, heads: int, name: str, **reach):
+    """The first half of a block: what attention brings to each place is added to what is there."""
+    seen = keras.layers.LayerNormalization(epsilon=1e-5, name=f"{name}_attention_norm")(x)
+    return keras.layers.Add()([x, SelfAttention(heads, name=f"{name}_attention", **reach)(seen)])
+
+
+def dense_part(x, name: str):
+    """The second half: at each place alone, a dense network with a hidden layer four times as wide."""
+    seen = keras.layers.LayerNormalization(epsilon=1e-5, name=f"{name}_dense_norm")(x)
+    seen = keras.layers.Dense(4 * x.shape[-1], "relu", name=f"{name}_hidden")(seen)
+    return keras.layers.Add()([x, keras.layers.Dense(x.shape[-1], name=f"{name}_dense")(seen)])
 
 
 def replace_head(layer: SelfAttention, head: int, by) -> None:
@@ -144,3 +169,15 @@ def replace_head(layer: SelfAttention, head: int, by) -> None:
     layer.output_bias.assign(bias + by @ kernel[rows])
     kernel[rows] = 0
     layer.output_kernel.assign(kernel)
+
+
+def _check_longest(longest, or_none: bool = False) -> None:
+    if not (is_count(longest) or (or_none and longest is None)):
+        raise ValueError(f"longest is {longest!r}: expected the places of the longest sequence, at least 1")
+
+
+def _check_places(places: int | None, longest: int) -> None:
+    if places is not None and places > longest:
+        raise ValueError(
+            f"the sequences have {places} places, the model has positions for {longest}: cut them into pieces"
+        )

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from aelib.models.attention import Positions, transformer_block
+from aelib.models.attention import attention_part, dense_part, transformer_block
 from aelib.validate import is_count, is_number
 
 
@@ -101,16 +101,19 @@ def masked_language_model(words: int, longest: int, width: int = 64, blocks: int
     `(n, asked, words)`; the softmax of the scores are probabilities.
 
     `words`: of the vocabulary; the mask is the token `words`. `longest`: length of the longest sequence. `blocks`:
-    Transformer blocks, of `heads` heads. The decoder is linear and has the embedding's vectors. The layer `code` gives
-    the vectors of all places before it.
+    Transformer blocks, of `heads` heads. Order is known by distances (see `SelfAttention`). The decoder is linear and
+    has the embedding's vectors. The layer `code` gives the vectors of the places asked about: after the last attention
+    the others are not needed, and computing them would take most of the time.
     """
     shown, places = (
         keras.Input((None,), dtype="int32", name="shown"),
         keras.Input((None,), dtype="int32", name="places"),
     )
     embedding = TiedEmbedding(words, width, name="embedding")
-    x = Positions(longest, name="positions")(embedding(shown))
-    for number in range(blocks):
-        x = transformer_block(x, heads, f"block_{number}")
+    x = embedding(shown)
+    for number in range(1, blocks):
+        x = transformer_block(x, heads, f"block_{number}", longest=longest)
+    x = attention_part(x, heads, f"block_{blocks}", longest=longest)
+    x = dense_part(AtPlaces(name="asked")(x, places), f"block_{blocks}")
     code = keras.layers.LayerNormalization(epsilon=1e-5, name="code")(x)
-    return keras.Model([shown, places], embedding(AtPlaces(name="asked")(code, places), decode=True))
+    return keras.Model([shown, places], embedding(code, decode=True))
