@@ -10,8 +10,10 @@ from aelib.models import (
     KLSparsity,
     MaskingNoise,
     conv_autoencoder,
+    hide_patches,
     linear_autoencoder,
     mask_words,
+    masked_autoencoder,
     masked_language_model,
     sparse_autoencoder,
     stacked_autoencoder,
@@ -66,3 +68,14 @@ SHOWN, PLACES, ANSWERS = mask_words(np.random.default_rng(0).integers(9, size=(1
 def language_model():
     """A masked language model of nine words."""
     return masked_language_model(9, 7, width=8, blocks=1, heads=2)
+
+
+# A model of patches: rows of values, the places that are seen, those that are asked about, and what stands there.
+PATCHES = np.random.default_rng(0).random((12, 6, 5)).astype("float32")
+SEEN, HIDDEN = hide_patches(12, 6, 0.5)
+BEHIND = np.take_along_axis(PATCHES, HIDDEN[:, :, None], axis=1)
+
+
+def patches_model():
+    """A masked autoencoder of six patches."""
+    return masked_autoencoder(6, 5, 3, 3, width=16)

@@ -13,7 +13,20 @@ assert "tensorflow" not in sys.modules, "import and start have loaded TensorFlow
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
-from every_builder import ANSWERS, BUILDERS, IMAGES, PLACES, SHOWN, language_model, outputs  # noqa: E402
+from every_builder import (  # noqa: E402
+    ANSWERS,
+    BEHIND,
+    BUILDERS,
+    HIDDEN,
+    IMAGES,
+    PATCHES,
+    PLACES,
+    SEEN,
+    SHOWN,
+    language_model,
+    outputs,
+    patches_model,
+)
 from test_jax import KINDS  # noqa: E402
 
 from aelib import measures  # noqa: E402
@@ -44,6 +57,15 @@ losses = words.fit([SHOWN, PLACES], ANSWERS, epochs=20, verbose=0).history["loss
 assert losses[-1] < losses[0]
 words.save(folder / "jax words.keras")
 np.savez(folder / "jax words.npz", np.asarray(words([SHOWN, PLACES])))
+
+loaded, asked = keras.models.load_model(folder / "patches.keras"), [PATCHES, SEEN, HIDDEN]
+np.testing.assert_allclose(np.asarray(loaded(asked)), np.load(folder / "patches.npz")["arr_0"], atol=1e-4)
+patches = patches_model()
+patches.compile(keras.optimizers.Adam(0.01), "mse", **compile_options("dense", 20))
+losses = patches.fit(asked, BEHIND, epochs=20, verbose=0).history["loss"]
+assert losses[-1] < losses[0]
+patches.save(folder / "jax patches.keras")
+np.savez(folder / "jax patches.npz", np.asarray(patches(asked)))
 
 vae = stacked_vae(IMAGES.shape[1:], (9,), 3)
 vae.compile(keras.optimizers.Adam(0.01), bernoulli_nats, **compile_options("random", 40))

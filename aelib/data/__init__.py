@@ -10,6 +10,7 @@ _EXPORTS = {
     "IDX_FILES": "idx",
     "deformed_copies": "deform",
     "centred": "centring",
+    "deslanted": "centring",
     "block_masks": "masks",
     "check_sequences": "sequences",
     "rows_as_steps": "sequences",

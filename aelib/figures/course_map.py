@@ -59,6 +59,7 @@ CHAPTERS = (
     Chapter("19", "Compression", "bits, and a file", "09", (5.1, 2.0)),
     Chapter("19b", "Photographs", "against JPEG", "19", (8.0, 2.0)),
     Chapter("20", "BERT", "blanks to fill in", "06", (1.95, 5)),
+    Chapter("20b", "Patches", "most of them hidden", "20", (4.4, 6)),
 )
 
 

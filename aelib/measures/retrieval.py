@@ -6,6 +6,8 @@ Introduced in chapter 17.
 import numpy as np
 from sklearn.metrics import average_precision_score, ndcg_score
 from sklearn.metrics.pairwise import cosine_similarity, euclidean_distances, linear_kernel
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import normalize
 
 from aelib.validate import check_finite, is_count
 
@@ -19,18 +21,8 @@ def similarities(queries, database, metric: str = "euclidean") -> np.ndarray:
     "inner product": the sum of the products. Raises `ValueError` for an unknown metric, NaN, empty sets, other sizes,
     and, with "cosine", for a row of zeros, which has no angle.
     """
-    if metric not in METRICS:
-        raise ValueError(f"metric is {metric!r}: expected one of {', '.join(METRICS)}")
-    queries, database = (_rows(rows, name) for rows, name in ((queries, "queries"), (database, "database items")))
-    if queries.shape[1] != database.shape[1]:
-        raise ValueError(
-            f"queries have {queries.shape[1]} numbers each, database items {database.shape[1]}: expected as many"
-        )
+    queries, database = _comparable(queries, database, metric)
     if metric == "cosine":
-        if not (queries.any(axis=1).all() and database.any(axis=1).all()):
-            raise ValueError(
-                "a row holds only zeros, so it has no angle: expected rows that are not 0, or another metric"
-            )
         return cosine_similarity(queries, database)
     if metric == "inner product":
         return linear_kernel(queries, database)
@@ -43,10 +35,15 @@ def nearest(queries, database, k: int, metric: str = "euclidean") -> np.ndarray:
     Among equally alike ones the order is not defined.
     Raises `ValueError` for more items than there are, and as `similarities` does.
     """
-    alike = similarities(queries, database, metric)
-    if not is_count(k) or k > alike.shape[1]:
-        raise ValueError(f"k is {k!r} for a database of {alike.shape[1]}: expected a whole number from 1 to that")
-    return _highest(alike, k)
+    queries, database = _comparable(queries, database, metric)
+    if not is_count(k) or k > len(database):
+        raise ValueError(f"k is {k!r} for a database of {len(database)}: expected a whole number from 1 to that")
+    if metric == "inner product":
+        return _highest(linear_kernel(queries, database), k)
+    if metric == "cosine":  # of rows of length 1 the nearest are those with the highest cosine
+        queries, database = normalize(queries), normalize(database)
+    search = NearestNeighbors(n_neighbors=k, algorithm="brute", metric="sqeuclidean").fit(database)
+    return search.kneighbors(queries, return_distance=False)
 
 
 def most_alike(alike, k: int, barred=None) -> np.ndarray:
@@ -56,7 +53,7 @@ def most_alike(alike, k: int, barred=None) -> np.ndarray:
     `(q, n)`, True where an item must not be found, say because it is from the query's own file. Introduced in chapter
     18. Raises `ValueError` for NaN, other shapes, and a query with fewer than k items that are not barred.
     """
-    alike = check_finite(alike, "similarities").astype("float64")
+    alike = check_finite(alike, "similarities").astype("float64", copy=False)
     barred = np.zeros(alike.shape, bool) if barred is None else np.asarray(barred)
     if alike.ndim != 2 or alike.size == 0 or barred.shape != alike.shape or barred.dtype != bool:
         raise ValueError(
@@ -120,6 +117,20 @@ def _highest(alike: np.ndarray, k: int) -> np.ndarray:
     chosen = np.argpartition(-alike, k - 1, axis=1)[:, :k]
     order = np.argsort(-np.take_along_axis(alike, chosen, axis=1), axis=1, kind="stable")
     return np.take_along_axis(chosen, order, axis=1)
+
+
+def _comparable(queries, database, metric: str) -> tuple[np.ndarray, np.ndarray]:
+    """Queries and database as rows of float64, or `ValueError` if they cannot be compared so."""
+    if metric not in METRICS:
+        raise ValueError(f"metric is {metric!r}: expected one of {', '.join(METRICS)}")
+    queries, database = (_rows(rows, name) for rows, name in ((queries, "queries"), (database, "database items")))
+    if queries.shape[1] != database.shape[1]:
+        raise ValueError(
+            f"queries have {queries.shape[1]} numbers each, database items {database.shape[1]}: expected as many"
+        )
+    if metric == "cosine" and not (queries.any(axis=1).all() and database.any(axis=1).all()):
+        raise ValueError("a row holds only zeros, so it has no angle: expected rows that are not 0, or another metric")
+    return queries, database
 
 
 def _rows(rows, what: str) -> np.ndarray:
