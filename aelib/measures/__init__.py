@@ -86,6 +86,7 @@ _EXPORTS = {
     "distance_to_ring": "modes",
     "Watch": "modes",
     "tournament": "modes",
+    "mel_cepstral_distortion": "voices",
 }
 __all__ = list(_EXPORTS)
 __getattr__, __dir__ = exports(__name__, _EXPORTS)
