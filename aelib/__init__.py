@@ -41,7 +41,7 @@ __version__ = "0.2.0"
 # The files whose layers and models a saved model may name: after `import aelib` they are registered, and it loads.
 _REGISTERED = (
     *("autoencoder", "tied", "dense", "unpooling", "corruption", "sparse", "vae", "minibatch", "compression"),
-    *("equalized", "growing_gan", "style_gan", "attention", "masked_lm"),
+    *("equalized", "growing_gan", "style_gan", "attention", "masked_lm", "voice"),
     *(("gan", "r1_gan", "super_resolution") if keras.backend.backend() == "tensorflow" else ()),
 )
 for _file in _REGISTERED:

@@ -36,20 +36,17 @@ def test_a_speakers_code_sets_scale_and_shift():
 
 
 def test_the_content_code_cannot_hold_what_is_the_same_at_all_frames():
-    """A tone that is added to each frame: gone after normalization, but for the edges, where the padding is 0."""
+    """A tone that is added to each frame is gone after the first normalization, and is not without it."""
     steady = MELS + RNG.normal(size=10).astype("float32")
-    for normalize, same in ((True, True), (False, False)):
-        encoder = content_encoder(16, 10, channels=3, width=12, normalize=normalize)
-        first = keras.Model(encoder.inputs, encoder.get_layer("norm_0" if normalize else "conv_0").output)
-        one, other = (np.asarray(first(x))[:, 2:-2] for x in (MELS, steady))
-        one, other = (x - x.mean(axis=1, keepdims=True) for x in (one, other)) if normalize else (one, other)
-        alike = np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in zip(one, other, strict=True)])
-        assert (alike > 0.9) == same
-        assert encoder(MELS).shape == (6, 4, 3)
+    for normalize in (True, False):
+        encoder = content_encoder(16, 10, channels=3, normalize=normalize)
+        one, other = (np.asarray(encoder(x)) for x in (MELS, steady))
+        assert one.shape == (6, 4, 3)
+        assert np.allclose(one, other, atol=1e-4) == normalize
 
 
 def test_it_takes_the_words_of_one_and_the_voice_of_another():
-    model = voice_autoencoder(16, 10, channels=3, size=4, width=12)
+    model = voice_autoencoder(16, 10, channels=3, size=4)
     content, speaker, decoder = (model.get_layer(name) for name in ("content", "speaker", "decoder"))
     others = MELS[::-1].copy()
     converted = np.asarray(model([MELS, others]))
@@ -59,7 +56,7 @@ def test_it_takes_the_words_of_one_and_the_voice_of_another():
 
 
 def test_it_learns_saves_loads_and_trains_on(tmp_path):
-    model = voice_autoencoder(16, 10, channels=6, size=4, width=16)
+    model = voice_autoencoder(16, 10, channels=6, size=4)
     model.compile(keras.optimizers.Adam(0.01), "mae", jit_compile=False)
     losses = model.fit([MELS, MELS], MELS, epochs=60, verbose=0).history["loss"]
     assert losses[-1] < 0.7 * losses[0]
@@ -69,7 +66,7 @@ def test_it_learns_saves_loads_and_trains_on(tmp_path):
     assert np.isfinite(loaded.fit([MELS, MELS], MELS, verbose=0).history["loss"]).all()
 
 
-@pytest.mark.parametrize("wrong", [{"frames": 18}, {"channels": 0}, {"size": 2.5}, {"bands": 0}])
+@pytest.mark.parametrize("wrong", [{"frames": 18}, {"channels": 0}, {"size": 2.5}, {"bands": 0}, {"noise": -1.0}])
 def test_impossible_sizes_are_named(wrong):
     with pytest.raises(ValueError, match=r"frames that are a multiple of 4"):
         voice_autoencoder(**({"frames": 16, "bands": 10} | wrong))

@@ -4,6 +4,7 @@ A source-filter model (Fant 1960): pulses of the vocal folds and breath, shaped 
 the *formants*. Introduced in chapter 21.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,14 +74,17 @@ def synthesize(syllables, speakers, timing: Timing, seed: int = 0) -> np.ndarray
     `ValueError` for other shapes, syllables that are none, and speakers without pitch or tract.
     """
     syllables, speakers = _checked(syllables, speakers, timing)
-    rng, samples = np.random.default_rng(seed), int(RATE * SECONDS)
-    out = np.empty((len(syllables), samples), "float32")
-    for start in range(0, len(out), 100):  # a hundred at a time need little memory
-        part = slice(start, start + 100)
+    starts = range(0, len(syllables), 50)  # fifty at a time need little memory
+
+    def make(start: int, rng) -> np.ndarray:
+        part = slice(start, start + 50)
         words = syllables[part], Timing(timing.durations[part], timing.melody[part])
-        sound = _filtered(_source(speakers[part], words[1], samples, rng), *words, speakers[part, 2])
-        out[part] = 0.1 * sound / np.sqrt(np.mean(np.square(sound), axis=1, keepdims=True))
-    return out
+        source = _source(speakers[part], words[1], int(RATE * SECONDS), rng).astype("float32")
+        sound = _filtered(source, *words, speakers[part, 2])
+        return 0.1 * sound / np.sqrt(np.mean(np.square(sound), axis=1, keepdims=True))
+
+    with ThreadPoolExecutor(2) as pool:  # NumPy lets the other thread work meanwhile
+        return np.concatenate(list(pool.map(make, starts, np.random.default_rng(seed).spawn(len(starts)))))
 
 
 def _source(speakers, timing: Timing, samples: int, rng) -> np.ndarray:
@@ -116,7 +120,7 @@ def _filtered(source, syllables, timing: Timing, tract) -> np.ndarray:
     formants, loud = (uniform_filter1d(uniform_filter1d(x, 5, axis=1), 5, axis=1) for x in (formants, loud))
     higher = np.broadcast_to(HIGHER, (*formants.shape[:2], len(HIGHER)))
     formants = np.concatenate([formants, higher], axis=2) / np.asarray(tract)[:, None, None]
-    gain = loud[:, None] * _resonances(formants, np.cos(2 * np.pi * frequencies / RATE))
+    gain = (loud[:, None] * _resonances(formants, np.cos(2 * np.pi * frequencies / RATE))).astype("float32")
     return istft(spectrum * gain, RATE, nperseg=FRAME, noverlap=FRAME - HOP)[1][:, : source.shape[1]]
 
 

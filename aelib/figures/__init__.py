@@ -7,6 +7,7 @@ _EXPORTS = {
     "MARKERS": "style",
     "use_style": "style",
     "show": "display",
+    "play": "sounds",
     "image_rows": "images",
     "signed_images": "images",
     "thumbnails": "images",

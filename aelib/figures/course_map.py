@@ -60,6 +60,8 @@ CHAPTERS = (
     Chapter("19b", "Photographs", "against JPEG", "19", (8.0, 2.0)),
     Chapter("20", "BERT", "blanks to fill in", "06", (1.95, 5)),
     Chapter("20b", "Patches", "most of them hidden", "20", (4.4, 6)),
+    Chapter("21", "Voices", "who speaks, and what", "06", (6.4, 5)),
+    Chapter("21b", "Two codes", "what separates them", "21", (6.4, 6)),
 )
 
 

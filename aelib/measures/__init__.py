@@ -87,6 +87,9 @@ _EXPORTS = {
     "Watch": "modes",
     "tournament": "modes",
     "mel_cepstral_distortion": "voices",
+    "listener": "listeners",
+    "train_listener": "listeners",
+    "heard": "listeners",
 }
 __all__ = list(_EXPORTS)
 __getattr__, __dir__ = exports(__name__, _EXPORTS)

@@ -13,9 +13,13 @@ import keras
 import numpy as np
 
 from aelib.models.style_gan import style_generator
+from aelib.models.voice import voice_autoencoder
 
 FOLDER = Path(__file__).with_name("weights")
-BUILDERS: dict[str, Callable[..., keras.Model]] = {"style_generator": style_generator}
+BUILDERS: dict[str, Callable[..., keras.Model]] = {
+    "style_generator": style_generator,
+    "voice_autoencoder": voice_autoencoder,
+}
 
 
 def shipped_names() -> list[str]:

@@ -52,61 +52,61 @@ class AdaptiveInstanceNormalization(keras.layers.Layer):
         return input_shape[0]
 
 
-def content_encoder(frames: int, bands: int, channels: int = 8, width: int = 128, normalize: bool = True):
+def content_encoder(frames: int, bands: int, channels: int = 8, normalize: bool = True, noise: float = 0.0):
     """Log-mel spectrograms `(n, frames, bands)` to what is said, `(n, frames / 4, channels)`.
 
-    Three convolutions over time, of five frames, two with stride 2. With `normalize` each is followed by instance
-    normalization. `frames` is a multiple of 4.
+    Three convolutions over time: of four frames with stride 4, then of three codes. With `normalize` each is followed
+    by instance normalization. `frames` is a multiple of 4. `noise`: the deviation of normal noise that is added to the
+    code in training; the code is then normalized, too, so that it cannot grow to drown the noise out.
     """
     mels = keras.Input((frames, bands))
     x = keras.layers.Rescaling(1 / SPREAD, -MIDDLE / SPREAD)(mels)
-    for number, stride in enumerate((1, 2, 2)):
-        x = keras.layers.Conv1D(width, 5, stride, "same", kernel_initializer="he_normal", name=f"conv_{number}")(x)
+    for number, (size, stride) in enumerate(((STRIDE, STRIDE), (3, 1), (3, 1))):
+        x = keras.layers.Conv1D(96, size, stride, "same", kernel_initializer="he_normal", name=f"conv_{number}")(x)
         x = InstanceNormalization(name=f"norm_{number}")(x) if normalize else x
-        x = keras.layers.Activation("relu")(x)
-    return keras.Model(mels, keras.layers.Conv1D(channels, 1, name="code")(x), name="content")
+        x = keras.layers.Activation("silu")(x)
+    x = keras.layers.Dense(channels, name="code")(x)
+    x = keras.layers.GaussianNoise(noise)(InstanceNormalization(name="scale")(x)) if noise else x
+    return keras.Model(mels, x, name="content")
 
 
-def speaker_encoder(frames: int, bands: int, size: int = 32, width: int = 128):
-    """Log-mel spectrograms `(n, frames, bands)` to who speaks, `(n, size)`: convolutions, then a mean over time."""
+def speaker_encoder(frames: int, bands: int, size: int = 32):
+    """Log-mel spectrograms `(n, frames, bands)` to who speaks, `(n, size)`: a convolution, then a mean over time."""
     mels = keras.Input((frames, bands))
     x = keras.layers.Rescaling(1 / SPREAD, -MIDDLE / SPREAD)(mels)
-    for stride in (1, 2, 2):
-        x = keras.layers.Conv1D(width, 5, stride, "same", activation="relu", kernel_initializer="he_normal")(x)
+    x = keras.layers.Conv1D(64, STRIDE, STRIDE, activation="silu", kernel_initializer="he_normal")(x)
     x = keras.layers.GlobalAveragePooling1D()(x)
     return keras.Model(mels, keras.layers.Dense(size, name="code")(x), name="speaker")
 
 
-def voice_decoder(frames: int, bands: int, channels: int = 8, size: int = 32, width: int = 128):
+def voice_decoder(frames: int, bands: int, channels: int = 8, size: int = 32):
     """What is said, `(n, frames / 4, channels)`, and who speaks, `(n, size)`, to log-mel `(n, frames, bands)`."""
     content, speaker = keras.Input((frames // STRIDE, channels)), keras.Input((size,))
-    x = keras.layers.Conv1D(width, 5, padding="same", kernel_initializer="he_normal")(content)
-    for number in range(3):
-        if number:
-            x = keras.layers.UpSampling1D(2)(x)
-            x = keras.layers.Conv1D(width, 5, padding="same", kernel_initializer="he_normal")(x)
+    x = content
+    for number in range(2):
+        x = keras.layers.Conv1D(256, 3, padding="same", kernel_initializer="he_normal")(x)
         x = AdaptiveInstanceNormalization(name=f"adaptive_{number}")([x, speaker])
-        x = keras.layers.Activation("relu")(x)
-    x = keras.layers.Conv1D(bands, 5, padding="same")(x)
+        x = keras.layers.Activation("silu")(x)
+    x = keras.layers.Reshape((frames, bands))(keras.layers.Dense(STRIDE * bands)(x))  # each code gives four frames
     return keras.Model([content, speaker], keras.layers.Rescaling(SPREAD, MIDDLE)(x), name="decoder")
 
 
 def voice_autoencoder(
-    frames: int, bands: int, channels: int = 8, size: int = 32, width: int = 128, normalize: bool = True
+    frames: int, bands: int, channels: int = 8, size: int = 32, normalize: bool = True, noise: float = 0.0
 ) -> keras.Model:
     """What the first spectrogram says, in the voice of the second: two times `(n, frames, bands)` to one.
 
     Trained with an utterance as the first, *another* of the same speaker as the second, and the first again as the
     target (the paper takes the same one twice), by the mean absolute error; asked with two speakers, it converts. Its
-    layers `content`, `speaker` and `decoder` are models. `normalize`: instance normalization in the content encoder.
-    Raises `ValueError` unless the frames are a multiple of 4, and for sizes below 1.
+    layers `content`, `speaker` and `decoder` are models. `normalize`, `noise`: see `content_encoder`. Raises
+    `ValueError` unless the frames are a multiple of 4, for sizes below 1 and noise below 0.
     """
-    if not all(map(is_count, (frames, bands, channels, size, width))) or frames % STRIDE:
+    if not all(map(is_count, (frames, bands, channels, size))) or frames % STRIDE or not noise >= 0:
         raise ValueError(
-            f"frames is {frames!r}, bands {bands!r}, channels {channels!r}, size {size!r}, width {width!r}: expected "
-            f"whole numbers, at least 1, and frames that are a multiple of {STRIDE}"
+            f"frames is {frames!r}, bands {bands!r}, channels {channels!r}, size {size!r}, noise "
+            f"{noise!r}: expected whole numbers, at least 1, frames that are a multiple of {STRIDE}, and noise ≥ 0"
         )
     words, voice = keras.Input((frames, bands), name="words"), keras.Input((frames, bands), name="voice")
-    content = content_encoder(frames, bands, channels, width, normalize)
-    decoder = voice_decoder(frames, bands, channels, size, width)
-    return keras.Model([words, voice], decoder([content(words), speaker_encoder(frames, bands, size, width)(voice)]))
+    content = content_encoder(frames, bands, channels, normalize, noise)
+    decoder = voice_decoder(frames, bands, channels, size)
+    return keras.Model([words, voice], decoder([content(words), speaker_encoder(frames, bands, size)(voice)]))
