@@ -8,7 +8,7 @@
   claims   measure what the chapters claim            [02] [--dataset mnist] [--seed 1] [--seeds 0-7]
   readme   write the chapters table of README.md      [run.jsonl]
   bench    measure quality and speed, about an hour   [part] [--quick]
-  weights  train what the course ships, 30 minutes    [name]
+  weights  train what the course ships, 40 minutes    [name]
   setup    install, and no more
   clean    remove .venv, caches and build leftovers   (never what you put into data/)
 

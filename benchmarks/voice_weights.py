@@ -14,7 +14,7 @@ LESSONS_SEED = 3_000  # no seed that a chapter draws its speakers with
 DATA = f"{SPEAKERS:,} speakers, {EACH} utterances each, draw_speech(draw_speakers({SPEAKERS}, s), {EACH}, s), s = 3,000"
 
 
-def train(model: keras.Model, steps: int, batch: int) -> keras.Model:
+def train(model: keras.Model, steps: int, batch: int) -> None:
     """Train a `voice_autoencoder`: pitch and formants of the words are moved, by factors drawn for each utterance.
 
     The voice is that of another utterance of the same speaker, another one in each epoch.
@@ -29,7 +29,6 @@ def train(model: keras.Model, steps: int, batch: int) -> keras.Model:
         moved = shift_voice(mels, pitch, formants)
         left = min(in_epoch, steps - epoch * in_epoch) * batch
         model.fit([moved[:left], mels[other][:left]], mels[:left], batch_size=batch, verbose=0)
-    return model
 
 
 def measure(model: keras.Model) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """`python -m benchmarks.weights [NAME …]`: train the networks that come with the course, each in a process of its own.
 
 At most as many at a time as there are cores, one thread each: twenty minutes on two cores for the two generators of
-chapter 15; after them the voices of chapter 21.
+chapter 15; after them the voices of chapter 21 and the words of chapter 20c, another quarter of an hour.
 """
 
 import argparse
@@ -28,7 +28,7 @@ class Recipe:
     """What is built, by a name in `aelib.models.shipped.BUILDERS`, and with which arguments.
 
     `lessons`: the module beside this one with its `STEPS`, `BATCH`, `DATA`, `train(network, steps, batch)` and
-    `measure(network)`.
+    `measure(network)`. What `train` returns, a dict or nothing, its card says besides.
     """
 
     builder: str
@@ -45,6 +45,11 @@ RECIPES = {
     "style_faces": Recipe("style_generator", {**FACES, "depth": 2}, "face_weights"),
     "style_faces_without_mapping": Recipe("style_generator", {**FACES, "depth": 0}, "face_weights"),
     "voices": Recipe("voice_autoencoder", {"frames": 64, "bands": 64, "noise": 0.4}, "voice_weights"),
+    "words": Recipe(
+        "masked_language_model",
+        {"words": 3000, "longest": 32, "width": 64, "blocks": 3, "heads": 4},
+        "word_weights",
+    ),
 }
 
 
@@ -86,7 +91,7 @@ def train(name: str, steps: int | None) -> None:
     seed_everything(SEED)
     network = shipped.BUILDERS[recipe.builder](**recipe.arguments)
     steps = steps or lessons.STEPS
-    lessons.train(network, steps, lessons.BATCH)
+    besides = lessons.train(network, steps, lessons.BATCH) or {}
     seconds = time.monotonic() - began
     shipped.halve_precision(network)
     told = {
@@ -101,6 +106,7 @@ def train(name: str, steps: int | None) -> None:
         "date": date.today().isoformat(),
         "machine": describe() | {"threads": 1},
         "numbers": lessons.measure(network),
+        **besides,
     }
     shipped.keep_shipped(name, network, told)
     print(f"{name}: {seconds:.0f} s, {told['numbers']}", flush=True)

@@ -228,6 +228,13 @@ def test_chapters_of_two_runs(course):
     course.refuses("do not come from one run", "keras is 3.15.1 and 3.16.0")
 
 
+def test_a_chapter_on_another_processor_says_so(course):
+    course.keep(*GOOD[:3], record("02", 0.6, processor="another one", gflops=321.0))
+    usual = COMMON.processor
+    text = tool.render(course.root, course.ledger)
+    assert f"(02 on {COMMON.date}, on another one with about 320 GFLOP/s)" in text and f"({usual}, about 180" in text
+
+
 def test_a_chapter_that_was_added_later_has_its_own_day(course):
     course.keep(*GOOD[:3], record("02", 0.6, date="2026-02-01", gflops=170.0))
     text = tool.render(course.root, course.ledger)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aelib.models import load_shipped, shipped, shipped_card, shipped_names, style_generator
-from benchmarks import face_weights, voice_weights, weights
+from benchmarks import face_weights, voice_weights, weights, word_weights
 
 NAMES = shipped_names()
 LIMIT = 2_000_000  # bytes, all together
@@ -44,6 +44,24 @@ def test_the_shipped_voices_give_the_numbers_of_their_card():
     found, told = voice_weights.measure(load_shipped("voices")), shipped_card("voices")["numbers"]
     assert found == pytest.approx(told, rel=0.01)
     assert found["converted"] < 8
+
+
+def test_the_shipped_words_give_the_numbers_of_their_card():
+    told = shipped_card("words")
+    words, pieces = word_weights.lessons()
+    found = word_weights.measure(load_shipped("words"))
+    if tuple(told["words"].split()) == words:  # the same docstrings: other versions of the packages have others
+        assert found == pytest.approx(told["numbers"], rel=0.01)
+        assert pieces["train"].shape[0] > 25_000
+    assert found["loss"] < 4.5 and found["top_1"] > 0.25
+
+
+def test_the_card_of_the_words_has_a_vocabulary_and_a_curve_that_falls():
+    told = shipped_card("words")
+    assert len(set(told["words"].split())) == told["arguments"]["words"]
+    assert [int(step) for step in told["curve"]] == list(word_weights.LOOKS)
+    losses = list(told["curve"].values())
+    assert losses[-1] == min(losses) < 4 < losses[0]
 
 
 def test_a_name_that_is_not_there_is_refused_with_those_that_are():

@@ -12,6 +12,7 @@ import argparse
 import re
 import sys
 import tomllib
+from collections import Counter
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -67,15 +68,18 @@ def last_runs(rows: list[dict]) -> dict[str, Run]:
 
 
 def common_circumstances(runs: list[Run], path: Path) -> Circumstances:
-    """The circumstances that all chapters share, with the date and speed of the first.
+    """The circumstances that all chapters share; date, speed and processor are those of the first on the usual one.
 
-    A chapter may have been added on a later day, with the same threads and versions, on a processor of the same kind.
+    A chapter may have been added on a later day or on another processor, with the same threads and versions: the line
+    above the table then says so.
     """
-    for name in (each.name for each in fields(Circumstances) if each.name not in ("date", "gflops")):
+    own = ("date", "gflops", "processor")
+    for name in (each.name for each in fields(Circumstances) if each.name not in own):
         values = {str(getattr(run.circumstances, name)) for run in runs}
         if len(values) > 1:
             sys.exit(f"The chapters in {path} do not come from one run: {name} is {' and '.join(sorted(values))}.")
-    return runs[0].circumstances
+    usual, _ = Counter(run.circumstances.processor for run in runs).most_common(1)[0]
+    return next(run.circumstances for run in runs if run.circumstances.processor == usual)
 
 
 # ---- the table ----
@@ -119,8 +123,12 @@ def line_above(common: Circumstances, runs: dict[str, Run]) -> str:
         machine += (
             f" ({common.processor}, about {float(f'{common.gflops:.2g}'):.0f} GFLOP/s in float32 matrix products)"
         )
-    later = [f"{number} on {run.circumstances.date}" for number, run in runs.items() if run.circumstances]
-    later = [text for text in later if not text.endswith(common.date)]
+    later = []
+    for number, run in runs.items():
+        day, processor, gflops = (getattr(run.circumstances, name) for name in ("date", "processor", "gflops"))
+        speed = f" with about {float(f'{gflops:.2g}'):.0f} GFLOP/s" if gflops else ""
+        if day != common.date or processor != common.processor:
+            later.append(f"{number} on {day}" + f", on {processor}{speed}" * (processor != common.processor))
     added = f" ({', '.join(later)})" if later else ""
     return (
         f"Measured on {common.date}{added} on the data set `{common.dataset}`{own} with seed {common.seed}, "

@@ -60,14 +60,16 @@ CHAPTERS = (
     Chapter("19b", "Photographs", "against JPEG", "19", (8.0, 2.0)),
     Chapter("20", "BERT", "blanks to fill in", "06", (1.95, 5)),
     Chapter("20b", "Patches", "most of them hidden", "20", (4.4, 6)),
+    Chapter("20c", "Real text", "docstrings, word vectors", "20", (2.05, 7)),
     Chapter("21", "Voices", "who speaks, and what", "06", (6.4, 5)),
     Chapter("21b", "Two codes", "what separates them", "21", (6.4, 6)),
+    Chapter("21c", "Speakers", "how many to hear", "21", (7.9, 5.5)),
 )
 
 
 def draw_map() -> plt.Figure:
     """The chapters as boxes, an arrow from each to those that build on it; chapters to come have dashed outlines."""
-    figure, axis = plt.subplots(figsize=(13, 6.3), gridspec_kw={"left": 0.01, "right": 0.99})
+    figure, axis = plt.subplots(figsize=(13, 7.1), gridspec_kw={"left": 0.01, "right": 0.99})
     boxes = {}
     for chapter in CHAPTERS:
         edge, fill = ("C0", "#DCEBF5") if chapter.present else ("0.6", "white")
@@ -80,7 +82,7 @@ def draw_map() -> plt.Figure:
             ends = {"patchA": boxes[chapter.after], "patchB": boxes[chapter.number]}
             start = next(other.place for other in CHAPTERS if other.number == chapter.after)
             axis.annotate("", chapter.place, start, arrowprops={"arrowstyle": "-|>", "color": "0.5", **ends})
-    axis.set(xlim=(-0.65, 8.6), ylim=(6.4, -0.4))
+    axis.set(xlim=(-0.65, 8.6), ylim=(7.4, -0.4))
     axis.axis("off")
     axis.set_title("Each chapter adds one thing (+) to the one its arrow comes from")
     return figure

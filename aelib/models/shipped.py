@@ -12,11 +12,13 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from aelib.models.masked_lm import masked_language_model
 from aelib.models.style_gan import style_generator
 from aelib.models.voice import voice_autoencoder
 
 FOLDER = Path(__file__).with_name("weights")
 BUILDERS: dict[str, Callable[..., keras.Model]] = {
+    "masked_language_model": masked_language_model,
     "style_generator": style_generator,
     "voice_autoencoder": voice_autoencoder,
 }
